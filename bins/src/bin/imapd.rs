@@ -1,0 +1,2 @@
+//! imapd.
+fn main() {}
