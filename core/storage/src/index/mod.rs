@@ -1,1 +1,87 @@
-//! index.
+//! The index: accounts, domains, aliases, mailboxes, messages.
+//!
+//! Reads are methods; changes are values ([`Change`]) that a back end applies in batches, one transaction each, so that
+//! deliveries that arrive together share one commit. Every back end passes the contract suite.
+//!
+//! **Invariants.** I3 and I4 of the design are decided here, by transactions, and nowhere else.
+
+mod account;
+mod alias;
+mod change;
+mod domain;
+mod id;
+mod mailbox;
+mod message;
+
+pub use account::{Account, DEFAULT_QUOTA, NewAccount};
+pub use alias::Alias;
+pub use change::*;
+pub use domain::{AuthType, Domain};
+pub use id::{AccountId, BlobId, DomainId, MailboxId, ModSeq, Timestamp, Uid, UidValidity};
+pub use mailbox::{
+    DELIMITER, FIRST_MAILBOXES, INBOX, MAILBOX_LIMIT, Mailbox, NAME_LIMIT, SpecialUse,
+};
+pub use message::{
+    BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, MailboxChanges, Message, NewBlob,
+};
+
+use crate::Error;
+
+/// What is kept of accounts, mailboxes and messages.
+///
+/// # Errors
+/// Every method: [`Error::Unavailable`] when the database is away or overloaded, [`Error::Corrupt`] when a row cannot
+/// be understood. Further ones are named at the changes.
+#[async_trait::async_trait]
+pub trait Index: Send + Sync + 'static {
+    /// The domain of this name (lower-case A-labels).
+    async fn domain(&self, name: &str) -> Result<Option<Domain>, Error>;
+    /// All domains by name.
+    async fn domains(&self) -> Result<Vec<Domain>, Error>;
+    /// The account with this address (lower case).
+    async fn account(&self, email: &str) -> Result<Option<Account>, Error>;
+    /// The account of this row.
+    async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error>;
+    /// All accounts by address, of one domain if named.
+    async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error>;
+    /// Where mail for `source` (an address or `@domain`) leads: destinations of its active aliases.
+    async fn destinations(&self, source: &str) -> Result<Vec<String>, Error>;
+    /// All aliases by source and destination, of one domain if named.
+    async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error>;
+
+    /// All mailboxes of an account by name, INBOX first.
+    async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error>;
+    /// The mailbox of this name.
+    async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error>;
+    /// The mailbox of this row.
+    async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error>;
+    /// Names the account subscribes to, sorted.
+    async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error>;
+
+    /// What changed in a mailbox after `since`; with `ModSeq(0)` all messages, and nothing expunged. One consistent state.
+    /// [`Error::NotFound`] if the mailbox is gone.
+    async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error>;
+    /// Encoded summaries of these messages by UID; those that are gone are left out.
+    async fn summaries(
+        &self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, Vec<u8>)>, Error>;
+    /// Bodies of these messages by UID; those that are gone are left out, but one expunged lately may still be found, so that
+    /// who was told of it can read it.
+    async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error>;
+    /// Messages expunged from a mailbox that can be brought back, by UID.
+    async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error>;
+    /// A page of all bodies that the index names, by row, after `after`: for `fsck`.
+    async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error>;
+    /// A value that rises with every committed change of accounts, domains and aliases made by any process (for caches), and of
+    /// mailboxes made by other processes. Cheap enough to ask a few times a second.
+    async fn generation(&self) -> Result<i64, Error>;
+
+    /// Applies changes in order in one transaction, each in a savepoint of its own: a refused one leaves no trace and hinders no other.
+    /// When this returns, what succeeded is durable. If the commit fails every change gets [`Error::Unavailable`].
+    async fn apply(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>>;
+
+    /// Whether a change could be made now (disk full, database read-only or away).
+    async fn probe(&self) -> Result<(), Error>;
+}

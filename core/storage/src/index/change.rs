@@ -1,0 +1,385 @@
+//! All changes of the index as values, so that what waits can share one transaction.
+//!
+//! Each change stands or falls alone (a savepoint each); the batch commits as one. A change repeated after an unknown
+//! outcome is harmless: appends are recognised by their blob's key, the others set a state.
+
+use super::{
+    AccountId, Alias, AuthType, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount, NewBlob,
+    SpecialUse, Timestamp, Uid, UidValidity,
+};
+
+/// One change of the index.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // each variant carries the documented struct of its name
+pub enum Change {
+    AddDomain(AddDomain),
+    SetDomainActive(SetDomainActive),
+    RemoveDomain(RemoveDomain),
+    AddAccounts(AddAccounts),
+    SetPassword(SetPassword),
+    SetQuota(SetQuota),
+    SetAccountActive(SetAccountActive),
+    RemoveAccount(RemoveAccount),
+    TouchLogin(TouchLogin),
+    AddAlias(AddAlias),
+    RemoveAlias(RemoveAlias),
+    CreateMailbox(CreateMailbox),
+    DeleteMailbox(DeleteMailbox),
+    RenameMailbox(RenameMailbox),
+    Subscribe(Subscribe),
+    ClaimRecent(ClaimRecent),
+    Append(Append),
+    Store(Store),
+    Copy(Copy),
+    Expunge(Expunge),
+    Reap(Reap),
+    Forget(Forget),
+}
+
+/// What a change brought.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(missing_docs)] // named after the changes that bring them
+pub enum Outcome {
+    Done,
+    Domain(DomainId),
+    Accounts(Vec<AccountId>),
+    Mailbox(MailboxId),
+    Recent(Uid),
+    Appended(Appended),
+    Stored(Stored),
+    Copied(Copied),
+    Expunged(ExpungedUids),
+    Doomed(Vec<Doomed>),
+}
+
+/// Adds a domain. `Exists` if it is there. Outcome: `Domain`.
+#[derive(Clone, Debug)]
+pub struct AddDomain {
+    /// Lower-case A-labels.
+    pub name: String,
+    /// How its accounts authenticate.
+    pub auth: AuthType,
+    /// Base DN in place of the configured one.
+    pub ldap_base_dn: Option<String>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Switches a domain on or off. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct SetDomainActive {
+    /// Its name.
+    pub name: String,
+    /// On or off.
+    pub active: bool,
+}
+
+/// Removes a domain without accounts, and its aliases. `Exists("account")` while it has any. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct RemoveDomain {
+    /// Its name.
+    pub name: String,
+}
+
+/// Adds accounts with INBOX and the first mailboxes, all or none. Outcome: `Accounts`, in order.
+#[derive(Clone, Debug)]
+pub struct AddAccounts {
+    /// The accounts. Their domains must exist.
+    pub accounts: Vec<NewAccount>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Sets an account's password hash and raises its version. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct SetPassword {
+    /// The account.
+    pub account: AccountId,
+    /// The new hash; none: no local login.
+    pub password: Option<String>,
+    /// Only if this is still the hash (an upgrade at login must not undo a change made meanwhile); none: whatever it is.
+    /// If it is not, nothing is done.
+    pub only_if: Option<String>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Sets an account's quota. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct SetQuota {
+    /// The account.
+    pub account: AccountId,
+    /// Octets; none: no limit. A quota below what is used stops further mail, nothing else.
+    pub quota: Option<u64>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Switches an account on or off and raises its version. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct SetAccountActive {
+    /// The account.
+    pub account: AccountId,
+    /// On or off.
+    pub active: bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Removes an account, its mailboxes and messages; the bodies are doomed after the retention time (I10). Aliases that
+/// name it stay. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct RemoveAccount {
+    /// The account.
+    pub account: AccountId,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Notes a login; at most once a minute and account is enough. Does not raise the version. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct TouchLogin {
+    /// The account.
+    pub account: AccountId,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Adds an alias. `Exists` if the same pair is there, `NotFound("domain")` if the source's domain is not. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct AddAlias {
+    /// The pair.
+    pub alias: Alias,
+}
+
+/// Removes one alias, or all of a source. `NotFound` if there is none. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct RemoveAlias {
+    /// Address, or `@domain`.
+    pub source: String,
+    /// Only this pair; none: all of the source.
+    pub destination: Option<String>,
+}
+
+/// Makes a mailbox and the missing parents of its name (selectable, as clients expect). A name that stands as `\Noselect` parent
+/// becomes selectable. `Exists` if it is there. Outcome: `Mailbox`.
+#[derive(Clone, Debug)]
+pub struct CreateMailbox {
+    /// Whose.
+    pub account: AccountId,
+    /// Its name, valid and in NFC; the caller has checked it.
+    pub name: String,
+    /// What it is for. `Exists("special use")` if another mailbox of the account has it.
+    pub special_use: Option<SpecialUse>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Deletes a mailbox and its messages (recoverable, I10). With children it stays as `\Noselect` name; one that is `\Noselect`
+/// with children already is refused (`Exists("child")`). INBOX is refused (`Invalid`). Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct DeleteMailbox {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub name: String,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Renames a mailbox and its children, making missing parents. INBOX: its messages move to a new mailbox with the new name, INBOX stays
+/// empty, children of INBOX stay (RFC 9051 section 6.3.6). Outcome: `Mailbox` that bears the new name.
+#[derive(Clone, Debug)]
+pub struct RenameMailbox {
+    /// Whose.
+    pub account: AccountId,
+    /// The name now.
+    pub from: String,
+    /// The name then.
+    pub to: String,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Puts a name on or off the account's subscription list; the mailbox need not exist. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// Whose.
+    pub account: AccountId,
+    /// The name.
+    pub name: String,
+    /// On or off.
+    pub subscribed: bool,
+}
+
+/// Takes what is `\Recent`: the next claim begins at the present `UIDNEXT`. Outcome: `Recent` with the first UID that is
+/// recent for this claim.
+#[derive(Clone, Debug)]
+pub struct ClaimRecent {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+}
+
+/// Adds a message (I1, I2, I3, I4). The same key again in the same mailbox brings the same UID. Outcome: `Appended`.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Whose.
+    pub account: AccountId,
+    /// Where. `NotFound("mailbox")` if it went meanwhile or cannot be selected.
+    pub mailbox: MailboxId,
+    /// Its body, which lies in the store already.
+    pub blob: NewBlob,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords by name; unknown ones are added, `Limit` if there is no room.
+    pub keywords: Vec<String>,
+    /// INTERNALDATE.
+    pub internal_date: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What an append brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Appended {
+    /// Of the mailbox.
+    pub uid_validity: UidValidity,
+    /// Of the message.
+    pub uid: Uid,
+    /// Of the change.
+    pub modseq: ModSeq,
+}
+
+/// How STORE combines flags.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoreMode {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// Changes flags. UIDs that are gone are passed over. A message whose flags do not change keeps its modification sequence. Outcome: `Stored`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Where.
+    pub mailbox: MailboxId,
+    /// Which, rising.
+    pub uids: Vec<Uid>,
+    /// How.
+    pub mode: StoreMode,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords by name; unknown ones are added unless the mode is `Remove`.
+    pub keywords: Vec<String>,
+    /// Pass over messages changed after this (RFC 7162).
+    pub unchanged_since: Option<ModSeq>,
+}
+
+/// What a store brought.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Stored {
+    /// Highest modification sequence of the mailbox afterwards.
+    pub highest_modseq: u64,
+    /// UIDs passed over because of `unchanged_since`.
+    pub modified: Vec<Uid>,
+}
+
+/// Whether the messages stay where they were.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CopyMode {
+    /// COPY
+    Copy,
+    /// MOVE: the originals are gone in the same transaction, without a trace to recover.
+    Move,
+}
+
+/// Copies or moves messages, all or none; bodies stay where they lie. UIDs that are gone are passed over. Flags and keywords go along.
+/// COPY adds to the used quota. Outcome: `Copied`.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Whose; both mailboxes are.
+    pub account: AccountId,
+    /// From where.
+    pub from: MailboxId,
+    /// Which, rising.
+    pub uids: Vec<Uid>,
+    /// To where (may be the same).
+    pub to: MailboxId,
+    /// Stay or go.
+    pub mode: CopyMode,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What a copy brought: `from[n]` became `to[n]`, both rising.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Copied {
+    /// Of the mailbox copied to; 0 never comes.
+    pub uid_validity: u32,
+    /// UIDs copied.
+    pub from: Vec<Uid>,
+    /// Their new UIDs.
+    pub to: Vec<Uid>,
+}
+
+/// Which messages go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ExpungeWhich {
+    /// All with `\Deleted`.
+    Deleted,
+    /// Those with `\Deleted` among these, rising.
+    DeletedAmong(Vec<Uid>),
+    /// These, whatever their flags (POP3), rising.
+    Exactly(Vec<Uid>),
+}
+
+/// Expunges messages; they stay recoverable (I10) and no longer count against the quota. Outcome: `Expunged`.
+#[derive(Clone, Debug)]
+pub struct Expunge {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub mailbox: MailboxId,
+    /// Which.
+    pub which: ExpungeWhich,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What an expunge brought.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ExpungedUids {
+    /// The UIDs that went, rising.
+    pub uids: Vec<Uid>,
+    /// Highest modification sequence of the mailbox afterwards.
+    pub highest_modseq: u64,
+}
+
+/// Gives up what was expunged before a time: bodies that no row names any longer become doomed. From then on nothing
+/// can name them again. Doomed bodies of earlier rounds come again until they are forgotten. Outcome: `Doomed`.
+#[derive(Clone, Debug)]
+pub struct Reap {
+    /// Expunged before this.
+    pub before: Timestamp,
+    /// At most this many rows.
+    pub limit: u32,
+}
+
+/// A body that the store may delete.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Doomed {
+    /// Its row.
+    pub id: BlobId,
+    /// Its place in the store.
+    pub key: crate::blob::BlobKey,
+}
+
+/// Removes the rows of doomed bodies that the store has deleted. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct Forget {
+    /// Their rows.
+    pub blobs: Vec<BlobId>,
+}
