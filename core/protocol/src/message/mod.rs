@@ -1,1 +1,3 @@
-//! message.
+//! RFC 5322 and MIME.
+
+pub mod address;

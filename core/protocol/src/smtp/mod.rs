@@ -1,1 +1,3 @@
-//! smtp.
+//! SMTP: server side (RFC 5321).
+
+pub mod ask;
