@@ -1,1 +1,3 @@
-//! imap.
+//! IMAP4rev2 and IMAP4rev1, server side (RFC 9051, RFC 3501).
+
+pub mod types;
