@@ -1,10 +1,20 @@
 //! The store of message bodies: written once under a unique name, never renamed, rewritten or appended to.
 //!
 //! No correctness rests on listing, conditional writes or renames of objects (I2, I10).
+//!
+//! Every store passes the suite in [`contract`], the one in memory first.
 
+#[doc(hidden)]
+pub mod contract;
+mod filesystem;
 mod key;
+mod memory;
+mod name;
+mod source;
 
-pub use key::BlobKey;
+pub use filesystem::FilesystemStore;
+pub use key::{BlobKey, KEY_LIMIT, Unique};
+pub use memory::{Fault, MemoryStore, Operation};
 
 use std::{ops::Range, path::PathBuf};
 
@@ -12,6 +22,9 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::Error;
+
+/// Longest chunk of a body that a store hands out, in octets.
+pub const CHUNK: usize = 64 * 1024;
 
 /// A body to write: a prefix of trace header fields, then the octets that were received.
 #[derive(Clone, Debug)]
@@ -36,17 +49,6 @@ pub enum BlobBody {
     },
 }
 
-impl BlobSource {
-    /// Octets in all.
-    pub fn octets(&self) -> u64 {
-        let body = match &self.body {
-            BlobBody::Memory(bytes) => bytes.len() as u64,
-            BlobBody::File { octets, .. } => *octets,
-        };
-        self.prefix.len() as u64 + body
-    }
-}
-
 /// What a rebuild of a lost index needs, kept beside the octets.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct BlobMeta {
@@ -60,6 +62,18 @@ pub struct BlobMeta {
     pub sender: String,
     /// Envelope recipient; empty for an APPEND.
     pub recipient: String,
+}
+
+impl BlobMeta {
+    /// What the key alone says: all that is known where a store keeps nothing beside the octets.
+    pub fn from_key(key: &BlobKey) -> BlobMeta {
+        BlobMeta {
+            account: key.account().unwrap_or_default(),
+            mailbox: key.mailbox().unwrap_or_default(),
+            internal_date: key.unique().map_or(0, |unique| unique.internal_date().0),
+            ..BlobMeta::default()
+        }
+    }
 }
 
 /// What was written, confirmed by the store.
@@ -82,22 +96,45 @@ pub type BlobStream = BoxStream<'static, Result<Bytes, Error>>;
 #[async_trait::async_trait]
 pub trait BlobStore: Send + Sync + 'static {
     /// Writes a body. When this returns it is durable and whole; on an error nothing is visible under its key, or the same octets are
-    /// (an unknown outcome may be repeated).
+    /// (an unknown outcome may be repeated). Octets that do not fit the key ([`BlobKey::fits`]) or are fewer than announced are an
+    /// [`Error::Corrupt`], and nothing is written.
     async fn put(
         &self,
         key: &BlobKey,
         source: BlobSource,
         meta: &BlobMeta,
     ) -> Result<BlobWritten, Error>;
-    /// Streams octets of a body in chunks of at most 64 KiB. A range beyond the end is an [`Error::Corrupt`].
+    /// Streams octets of a body in chunks of at most 64 KiB. A range beyond the end is an [`Error::Corrupt`]. Octets that
+    /// turn out to be missing while they are streamed are one too, as the last item.
     async fn get(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, Error>;
     /// Deletes a body; one that is not there is a success.
     async fn delete(&self, key: &BlobKey) -> Result<(), Error>;
-    /// All keys below a prefix with their sizes; for `fsck` alone.
+    /// What was kept beside a body; from its key what was not. For `fsck` alone.
+    async fn meta(&self, key: &BlobKey) -> Result<BlobMeta, Error>;
+    /// All keys that begin with a prefix, with their sizes, in any order; for `fsck` alone. What is not the key of a body is passed over.
     async fn list(
         &self,
         prefix: &str,
     ) -> Result<BoxStream<'static, Result<(BlobKey, u64), Error>>, Error>;
     /// Whether a body could be written and read now.
     async fn probe(&self) -> Result<(), Error>;
+}
+
+/// Runs blocking work off the event loops.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::Unavailable("the process is stopping".to_owned())),
+    }
+}
+
+/// Octets were asked for that the body does not have.
+fn beyond_end(key: &BlobKey, range: &Range<u64>, size: u64) -> Error {
+    Error::Corrupt(format!(
+        "octets {} to {} of {key}, which has {size}",
+        range.start, range.end
+    ))
 }

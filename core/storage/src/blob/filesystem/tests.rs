@@ -1,0 +1,451 @@
+//! What only a file system can suffer: crashes, removed folders, full disks, links.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::{PermissionsExt, symlink},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use futures_util::TryStreamExt;
+
+use super::*;
+use crate::blob::{BlobBody, contract};
+
+const CRASH_ROOT: &str = "POSTRIDER_TEST_CRASH_ROOT";
+const LIMITED_ROOT: &str = "POSTRIDER_TEST_LIMITED_ROOT";
+
+async fn store() -> (tempfile::TempDir, FilesystemStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FilesystemStore::open(dir.path().join("mail"))
+        .await
+        .unwrap();
+    (dir, store)
+}
+
+fn memory(octets: &[u8]) -> BlobSource {
+    contract::source(b"", BlobBody::Memory(Bytes::copy_from_slice(octets)))
+}
+
+async fn try_put(
+    store: &FilesystemStore,
+    mailbox: &str,
+    octets: &[u8],
+) -> (BlobKey, Result<BlobWritten, Error>) {
+    let source = memory(octets);
+    let key = contract::key(mailbox, &source).await;
+    let outcome = store.put(&key, source, &BlobMeta::default()).await;
+    (key, outcome)
+}
+
+async fn put(store: &FilesystemStore, mailbox: &str, octets: &[u8]) -> BlobKey {
+    let (key, outcome) = try_put(store, mailbox, octets).await;
+    outcome.unwrap();
+    key
+}
+
+async fn all(store: &FilesystemStore) -> Vec<(BlobKey, u64)> {
+    store.list("").await.unwrap().try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn passes_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    contract::all(async || {
+        Arc::new(FilesystemStore::open(dir.path().join("a/b")).await.unwrap()) as Arc<dyn BlobStore>
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lies_as_maildir_for_its_owner_alone() {
+    let (_dir, store) = store().await;
+    let key = put(&store, "Projects/2026", b"hello").await;
+    let maildir = store.inner.root.join("contract.example/ada/Maildir");
+    let path = store.inner.root.join(key.as_str());
+    assert!(path.starts_with(maildir.join(".Projects.2026/cur")));
+    assert_eq!(fs::read(&path).unwrap(), b"hello");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    for folder in [
+        "",
+        ".Projects.2026",
+        ".Projects.2026/cur",
+        ".Projects.2026/new",
+        ".Projects.2026/tmp",
+    ] {
+        assert_eq!(mode(&maildir.join(folder)), 0o700, "{folder}");
+    }
+    assert_eq!(mode(&store.inner.root), 0o700);
+    assert_eq!(
+        fs::read_dir(maildir.join(".Projects.2026/tmp"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn the_internal_date_is_the_time_of_the_file() {
+    let (_dir, store) = store().await;
+    let source = memory(b"old");
+    for date in [1_000_000_000_000_007, -86_400_000_000] {
+        let key = contract::key("INBOX", &source).await;
+        let meta = BlobMeta {
+            internal_date: date,
+            ..BlobMeta::default()
+        };
+        store.put(&key, source.clone(), &meta).await.unwrap();
+        let seconds = fs::metadata(store.inner.root.join(key.as_str()))
+            .unwrap()
+            .mtime();
+        assert_eq!(seconds, date.div_euclid(1_000_000));
+    }
+}
+
+#[tokio::test]
+async fn attributes_are_kept_where_there_are_any() {
+    let (dir, store) = store().await;
+    if xattr::set(dir.path(), "user.postrider.test", b"x").is_err() {
+        return; // The contract has checked what comes from the key.
+    }
+    let source = memory(b"noted");
+    let key = contract::key("INBOX", &source).await;
+    let meta = BlobMeta {
+        account: "ada@contract.example".to_owned(),
+        mailbox: "An/Other".to_owned(),
+        internal_date: -5,
+        sender: "\u{e9}@example.com".to_owned(),
+        recipient: "ada@contract.example".to_owned(),
+    };
+    store.put(&key, source, &meta).await.unwrap();
+    assert_eq!(store.meta(&key).await.unwrap(), meta);
+    // More than any file system takes: the mail counts, not its notes.
+    let source = memory(b"noted");
+    let key = contract::key("INBOX", &source).await;
+    let meta = BlobMeta {
+        sender: "x".repeat(1 << 20),
+        ..meta
+    };
+    store.put(&key, source, &meta).await.unwrap();
+    assert_eq!(store.meta(&key).await.unwrap().sender, "");
+}
+
+#[tokio::test]
+async fn a_removed_folder_comes_back() {
+    let (_dir, store) = store().await;
+    put(&store, "INBOX", b"one").await;
+    let domain = store.inner.root.join("contract.example");
+    for gone in ["", "ada", "ada/Maildir/cur", "ada/Maildir/tmp"] {
+        fs::remove_dir_all(domain.join(gone)).unwrap();
+        let key = put(&store, "INBOX", b"again").await;
+        assert_eq!(contract::read(&store, &key, 0..5).await.unwrap(), b"again");
+    }
+    // Removed while deliveries run: each ends as done or as unavailable, never as half a body.
+    let remover = tokio::task::spawn_blocking(move || {
+        for _ in 0..50 {
+            let _ = fs::remove_dir_all(&domain);
+            std::thread::yield_now();
+        }
+    });
+    for _ in 0..50 {
+        match try_put(&store, "INBOX", b"racing").await.1 {
+            Ok(_) | Err(Error::Unavailable(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    remover.await.unwrap();
+    put(&store, "INBOX", b"calm").await;
+    assert!(
+        all(&store)
+            .await
+            .iter()
+            .all(|(key, size)| key.unique().unwrap().size() == *size)
+    );
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_makes_it_unavailable() {
+    let (_dir, store) = store().await;
+    fs::write(store.inner.root.join("contract.example"), b"a file").unwrap();
+    let (key, outcome) = try_put(&store, "INBOX", b"x").await;
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    let read = contract::read(&store, &key, 0..1).await;
+    assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+    assert!(store.delete(&key).await.is_err());
+
+    let file = store.inner.root.join("file");
+    fs::write(&file, b"").unwrap();
+    assert!(matches!(
+        FilesystemStore::open(file.join("below")).await,
+        Err(Error::Unavailable(_))
+    ));
+    assert!(matches!(
+        FilesystemStore::open("/proc/nothing/here").await,
+        Err(Error::Unavailable(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_root_that_went_is_not_lost_mail() {
+    let (dir, store) = store().await;
+    let key = put(&store, "INBOX", b"x").await;
+    store.probe().await.unwrap();
+    fs::rename(dir.path().join("mail"), dir.path().join("away")).unwrap();
+    assert!(matches!(
+        contract::read(&store, &key, 0..1).await,
+        Err(Error::Unavailable(_))
+    ));
+    assert!(matches!(
+        store.delete(&key).await,
+        Err(Error::Unavailable(_))
+    ));
+    assert!(matches!(store.probe().await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        try_put(&store, "INBOX", b"y").await.1,
+        Err(Error::Unavailable(_))
+    ));
+    assert!(
+        !dir.path().join("mail").exists(),
+        "the root is not made again"
+    );
+    fs::rename(dir.path().join("away"), dir.path().join("mail")).unwrap();
+    assert_eq!(contract::read(&store, &key, 0..1).await.unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn a_read_only_root_is_unavailable() {
+    let (_dir, store) = store().await;
+    let read_only = fs::Permissions::from_mode(0o500);
+    fs::set_permissions(&store.inner.root, read_only).unwrap();
+    if fs::write(store.inner.root.join("x"), b"").is_ok() {
+        return; // The superuser writes everywhere.
+    }
+    assert!(matches!(
+        try_put(&store, "INBOX", b"x").await.1,
+        Err(Error::Unavailable(_))
+    ));
+    assert!(matches!(store.probe().await, Err(Error::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn attack_37_links_lead_nowhere() {
+    let (dir, store) = store().await;
+    let secret = dir.path().join("secret");
+    fs::create_dir_all(secret.join("cur")).unwrap();
+    fs::write(secret.join("cur/x"), b"secret").unwrap();
+    put(&store, "INBOX", b"x").await;
+    let maildir = store.inner.root.join("contract.example/ada/Maildir");
+    symlink(secret.join("cur/x"), maildir.join("cur/x")).unwrap();
+    symlink(&secret, maildir.join(".Link")).unwrap();
+    for key in ["cur/x", ".Link/cur/x"] {
+        let key = BlobKey::parse(&format!("contract.example/ada/Maildir/{key}")).unwrap();
+        let read = contract::read(&store, &key, 0..6).await;
+        assert!(
+            matches!(read, Err(Error::Unavailable(_))),
+            "{key}: {read:?}"
+        );
+    }
+    assert!(matches!(
+        try_put(&store, "Link", b"x").await.1,
+        Err(Error::Unavailable(_))
+    ));
+    let key = BlobKey::parse("contract.example/ada/Maildir/.Link/cur/x").unwrap();
+    assert!(store.delete(&key).await.is_err());
+    assert!(secret.join("cur/x").exists());
+    assert_eq!(all(&store).await.len(), 1, "and a listing passes them over");
+    // A fifo does not hold a thread for ever.
+    let fifo = Command::new("mkfifo")
+        .arg(maildir.join("cur/fifo"))
+        .status();
+    if fifo.is_ok_and(|status| status.success()) {
+        let key = BlobKey::parse("contract.example/ada/Maildir/cur/fifo").unwrap();
+        assert!(matches!(
+            contract::read(&store, &key, 0..1).await,
+            Err(Error::Corrupt(_))
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_short_file_is_corrupt() {
+    let (_dir, store) = store().await;
+    let octets = vec![7; 1 << 20];
+    let key = put(&store, "INBOX", &octets).await;
+    let path = store.inner.root.join(key.as_str());
+    let mut reading = store.get(&key, 0..1 << 20).await.unwrap();
+    assert!(reading.try_next().await.unwrap().is_some());
+    OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    let end = reading.try_collect::<Vec<_>>().await;
+    assert!(matches!(end, Err(Error::Corrupt(_))), "{end:?}");
+    let read = contract::read(&store, &key, 0..1 << 20).await;
+    assert!(matches!(read, Err(Error::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn the_sweep_takes_what_is_old_and_temporary() {
+    let (_dir, store) = store().await;
+    let key = put(&store, "INBOX", b"x").await;
+    put(&store, "Sub", b"x").await;
+    let maildir = store.inner.root.join("contract.example/ada/Maildir");
+    let left = [
+        maildir.join("tmp/left"),
+        maildir.join(".Sub/tmp/left"),
+        store.inner.root.join(".probe-left"),
+    ];
+    for path in &left {
+        fs::write(path, b"left over").unwrap();
+        // An old message being delivered bears an old date.
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    let later = |age| walk::sweep(&store.inner.root, SystemTime::now() + age).unwrap();
+    assert_eq!(later(STALE - Duration::from_secs(60)), 0);
+    assert_eq!(later(STALE + Duration::from_secs(60)), 3);
+    assert!(left.iter().all(|path| !path.exists()));
+    assert_eq!(contract::read(&store, &key, 0..1).await.unwrap(), b"x");
+    assert!(maildir.join(".Sub/maildirfolder").exists());
+}
+
+#[tokio::test]
+async fn strangers_are_not_listed() {
+    let (_dir, store) = store().await;
+    let key = put(&store, "INBOX", b"x").await;
+    let maildir = store.inner.root.join("contract.example/ada/Maildir");
+    for stranger in [
+        "cur/.hidden",
+        "cur/with space",
+        "tmp/x",
+        "new/x",
+        "dovecot-uidlist",
+        "../x",
+    ] {
+        fs::write(maildir.join(stranger), b"stranger").unwrap();
+    }
+    fs::create_dir_all(maildir.join("cur/deep/cur/deeper")).unwrap();
+    assert_eq!(all(&store).await, [(key, 1)]);
+}
+
+/// Not a test by itself: the other side of the crash test, run in a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_child() {
+    let Some(root) = std::env::var_os(CRASH_ROOT) else {
+        return;
+    };
+    let store = FilesystemStore::open(root).await.unwrap();
+    let writers = (0..4u8).map(|writer| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for size in (0..).map(|round: usize| round * 37_117 % 400_000) {
+                let key = put(&store, &format!("Box/{writer}"), &vec![writer; size]).await;
+                println!("acknowledged {key}");
+            }
+        })
+    });
+    futures_util::future::join_all(writers).await;
+}
+
+#[tokio::test]
+async fn a_crash_leaves_whole_bodies_and_all_that_were_acknowledged() {
+    let (dir, store) = store().await;
+    for round in 0..6u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "blob::filesystem::tests::crash_child",
+                "--nocapture",
+            ])
+            .env(CRASH_ROOT, dir.path().join("mail"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let is_put = |line: &String| line.starts_with("acknowledged ");
+        let first = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| is_put(line));
+        // Any moment will do; these are some.
+        std::thread::sleep(Duration::from_millis(round * 13 + 1));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert!(!status.success());
+        let rest = lines.map_while(Result::ok).filter(is_put);
+        let whole = |line: &String| line.ends_with(":2,");
+        let acknowledged: Vec<_> = first.into_iter().chain(rest).filter(whole).collect();
+        assert!(!acknowledged.is_empty());
+        for line in acknowledged {
+            let key = BlobKey::parse(line.trim_start_matches("acknowledged ")).unwrap();
+            let size = key.unique().unwrap().size();
+            assert_eq!(
+                contract::read(&store, &key, 0..size).await.unwrap().len() as u64,
+                size
+            );
+        }
+    }
+    let found = all(&store).await;
+    for (key, size) in &found {
+        let octets = contract::read(&store, key, 0..*size).await.unwrap();
+        let written = memory(&octets).digest().await.unwrap();
+        assert!(key.unique().unwrap().fits(&written), "{key} is not whole");
+    }
+    assert!(found.len() >= 6);
+}
+
+/// Not a test by itself: the other side of the next one.
+#[tokio::test]
+async fn limited_child() {
+    let Some(root) = std::env::var_os(LIMITED_ROOT) else {
+        return;
+    };
+    let store = FilesystemStore::open(root).await.unwrap();
+    let small = put(&store, "INBOX", &[1; 1000]).await;
+    let (key, outcome) = try_put(&store, "INBOX", &vec![2; 1 << 20]).await;
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    assert!(matches!(
+        contract::read(&store, &key, 0..0).await,
+        Err(Error::NotFound(_))
+    ));
+    assert_eq!(
+        contract::read(&store, &small, 0..1000).await.unwrap(),
+        [1; 1000]
+    );
+    let tmp = store.inner.root.join("contract.example/ada/Maildir/tmp");
+    assert_eq!(
+        fs::read_dir(tmp).unwrap().count(),
+        0,
+        "nothing is left over"
+    );
+    println!("limited as it should be");
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_is_unavailable() {
+    let dir = tempfile::tempdir().unwrap();
+    // A limit on file sizes stands for a full disk: both end a write in the middle.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "blob::filesystem::tests::limited_child",
+            "--nocapture",
+        ])
+        .env(LIMITED_ROOT, dir.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("limited as it should be"),
+        "{text}"
+    );
+}
