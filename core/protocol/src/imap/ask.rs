@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::snapshot::Snapshot;
 use super::syntax::{flag::FlagList, mailbox::MailboxName, search::SearchKey};
 use super::types::{ModSeq, Uid, UidValidity};
+pub use super::types::{SpecialUse, StoreMode};
 use crate::message::summary::Summary;
 use crate::sasl::{Credentials, Verdict};
 
@@ -167,43 +168,6 @@ pub enum Recent {
     Claim,
     /// Leave it.
     Leave,
-}
-
-/// Special use of a mailbox (RFC 6154).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum SpecialUse {
-    /// `\Archive`
-    Archive,
-    /// `\Drafts`
-    Drafts,
-    /// `\Junk`
-    Junk,
-    /// `\Sent`
-    Sent,
-    /// `\Trash`
-    Trash,
-}
-
-impl SpecialUse {
-    /// All of them with their names on the wire.
-    pub const ALL: [(SpecialUse, &'static str); 5] = [
-        (SpecialUse::Archive, "\\Archive"),
-        (SpecialUse::Drafts, "\\Drafts"),
-        (SpecialUse::Junk, "\\Junk"),
-        (SpecialUse::Sent, "\\Sent"),
-        (SpecialUse::Trash, "\\Trash"),
-    ];
-}
-
-/// How STORE combines flags.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum StoreMode {
-    /// `FLAGS`
-    Replace,
-    /// `+FLAGS`
-    Add,
-    /// `-FLAGS`
-    Remove,
 }
 
 /// Whether copied messages stay where they were.

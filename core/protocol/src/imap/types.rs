@@ -70,3 +70,40 @@ impl std::ops::BitOr for Flags {
         Flags(self.0 | other.0)
     }
 }
+
+/// Special use of a mailbox (RFC 6154).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SpecialUse {
+    /// `\Archive`
+    Archive,
+    /// `\Drafts`
+    Drafts,
+    /// `\Junk`
+    Junk,
+    /// `\Sent`
+    Sent,
+    /// `\Trash`
+    Trash,
+}
+
+impl SpecialUse {
+    /// All of them with their names on the wire.
+    pub const ALL: [(SpecialUse, &'static str); 5] = [
+        (SpecialUse::Archive, "\\Archive"),
+        (SpecialUse::Drafts, "\\Drafts"),
+        (SpecialUse::Junk, "\\Junk"),
+        (SpecialUse::Sent, "\\Sent"),
+        (SpecialUse::Trash, "\\Trash"),
+    ];
+}
+
+/// How STORE combines flags.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StoreMode {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
