@@ -16,6 +16,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Size of a buffer, in octets: a TLS record.
@@ -72,6 +73,16 @@ impl ReadBuffer {
             read
         })
         .await
+    }
+
+    /// Reads what is here already, without waiting; `None` if nothing is. Zero is the end of the stream.
+    ///
+    /// Tells whether a peer talks before its turn.
+    pub fn read_now<R>(&mut self, stream: &mut R) -> Option<io::Result<usize>>
+    where
+        R: AsyncRead + Unpin + ?Sized,
+    {
+        self.read_from(stream).now_or_never()
     }
 
     /// Gives the memory back if all that was read is taken.
@@ -194,6 +205,19 @@ mod tests {
         writer.await.expect("no panic");
         drop(buffer);
         assert_eq!(pooled(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_talks_before_its_turn_is_noticed() {
+        let (mut client, mut server) = duplex(64);
+        let mut buffer = ReadBuffer::new();
+        assert!(buffer.read_now(&mut server).is_none());
+        assert_eq!(buffer.octets().capacity(), 0);
+        client.write_all(b"EHLO x\r\n").await.expect("in memory");
+        assert!(matches!(buffer.read_now(&mut server), Some(Ok(8))));
+        assert_eq!(buffer.octets(), &b"EHLO x\r\n"[..]);
+        drop(client);
+        assert!(matches!(buffer.read_now(&mut server), Some(Ok(0))));
     }
 
     #[tokio::test]

@@ -87,10 +87,11 @@ enum Bound {
 }
 
 impl Socket {
-    /// Listens on `endpoint`, with one socket for each of so many workers.
+    /// Listens on `endpoint`, with one socket for each of so many workers, of which there is at least one.
     ///
     /// A unix socket gets the permissions `mode`.
     pub fn bind(endpoint: &Endpoint, workers: usize, mode: u32) -> Result<Vec<Self>, BindError> {
+        let workers = workers.max(1);
         let sockets = match endpoint {
             Endpoint::Inet(address) => bind_tcp(*address, workers),
             Endpoint::Unix(path) => bind_unix(path, workers, mode),
@@ -109,9 +110,28 @@ impl Socket {
         }
     }
 
+    /// Takes over a socket that listens already, as the service manager hands it.
+    pub fn adopt_tcp(listener: net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Self(Arc::new(Bound::Tcp(listener, address))))
+    }
+
+    /// Takes over a unix socket that listens already. Its file is not removed at the end.
+    pub fn adopt_unix(listener: unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let file = SocketFile {
+            path: address.as_pathname().unwrap_or(Path::new("")).to_owned(),
+            made: None,
+        };
+        Ok(Self(Arc::new(Bound::Unix(listener, file))))
+    }
+
     /// Accepts connections for `service` and hands them to `serve`, until `drain`.
     ///
-    /// `serve` must start something and return. Must be called in a runtime with I/O.
+    /// `serve` must start something and return. Must be called in a runtime with I/O. After a drain drop the
+    /// socket, all clones of it: until then the kernel keeps taking connections that nobody serves.
     ///
     /// # Errors
     /// The runtime does not take the socket; nothing was accepted.
@@ -314,9 +334,7 @@ fn tcp_socket(address: SocketAddr) -> io::Result<socket2::Socket> {
 
 fn listen(socket: socket2::Socket) -> io::Result<Socket> {
     socket.listen(BACKLOG)?;
-    let listener = net::TcpListener::from(socket);
-    let address = listener.local_addr()?;
-    Ok(Socket(Arc::new(Bound::Tcp(listener, address))))
+    Socket::adopt_tcp(socket.into())
 }
 
 fn bind_unix(path: &Path, workers: usize, mode: u32) -> io::Result<Vec<Socket>> {
@@ -346,21 +364,22 @@ fn bind_unix(path: &Path, workers: usize, mode: u32) -> io::Result<Vec<Socket>> 
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    identity: (u64, u64),
+    /// Which file we made there, if we did.
+    made: Option<(u64, u64)>,
 }
 
 impl SocketFile {
     fn new(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            identity: identity(path)?,
+            made: Some(identity(path)?),
         })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if self.made.is_some() && identity(&self.path).ok() == self.made {
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -5,8 +5,8 @@
 //!
 //! **ALPN.** A client that names no application protocol is welcome (mail clients do not). One that names
 //! only foreign ones is turned away (RFC 7301 section 3.2): it is a browser that was lured here.
-//! **Bounds.** A handshake has one deadline, and rustls takes at most 64 KiB of handshake messages; what a
-//! connection may hold back for a slow reader is [`WRITE_BUFFER`].
+//! **Bounds.** A handshake has one deadline and takes in at most [`WIRE_AHEAD`](super::stream::WIRE_AHEAD) octets;
+//! what a connection may hold back for a slow reader is [`WRITE_BUFFER`].
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::peer::TlsInfo;
-use super::stream::{Plain, Stream};
+use super::stream::{Plain, Stream, Wire};
 
 mod certificates;
 mod self_signed;
@@ -146,7 +146,7 @@ impl Acceptor {
     /// Shakes hands over `plain`, of which nothing may have been read that belongs to TLS.
     pub async fn accept(&self, plain: Plain) -> Result<Stream, HandshakeError> {
         let limit = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(WRITE_BUFFER));
-        let handshake = self.tls.accept_with(plain, limit);
+        let handshake = self.tls.accept_with(Wire::new(plain), limit);
         let done = match timeout(self.patience, handshake).await {
             Ok(done) => done.map_err(HandshakeError::from),
             Err(_) => Err(HandshakeError::TooSlow),

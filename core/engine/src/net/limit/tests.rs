@@ -159,3 +159,24 @@ async fn a_raised_limit_wakes_all() {
     let (slots, ()) = tokio::join!(waiters, raise);
     assert_eq!(slots.len(), 3);
 }
+
+/// No wake-up is lost between threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_waiter_gets_its_turn() {
+    let limiter = Limiter::new(limits(2, 9, 9, 9));
+    let tasks = (0..8).map(|_| {
+        let limiter = limiter.clone();
+        tokio::spawn(async move {
+            for _ in 0..3000 {
+                let slot = limiter.slot().await;
+                tokio::task::yield_now().await;
+                drop(slot);
+            }
+        })
+    });
+    let all = futures_util::future::join_all(tasks);
+    tokio::time::timeout(Duration::from_secs(60), all)
+        .await
+        .expect("nobody sleeps for ever");
+    assert_eq!(limiter.open(), 0);
+}

@@ -233,6 +233,45 @@ async fn a_unix_socket_takes_the_place_of_a_dead_one() {
     assert_eq!(std::fs::read(&path).unwrap(), b"mail");
 }
 
+#[tokio::test]
+async fn both_address_families_may_have_the_same_port() {
+    let v4 = Socket::bind(&"0.0.0.0:0".parse().unwrap(), 2, 0o660).unwrap();
+    let port = address(&v4[0]).port();
+    let v6 = Endpoint::Inet(SocketAddr::from(([0_u16; 8], port)));
+    match Socket::bind(&v6, 2, 0o660) {
+        Ok(v6) => assert_eq!(address(&v6[1]).port(), port),
+        // A host without IPv6 says so; "in use" would be our fault.
+        Err(error) => assert_ne!(error.source.kind(), io::ErrorKind::AddrInUse),
+    }
+}
+
+#[tokio::test]
+async fn sockets_of_the_service_manager_are_taken_over() {
+    let inherited = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = inherited.local_addr().unwrap();
+    let socket = Socket::adopt_tcp(inherited).unwrap();
+    assert_eq!(socket.endpoint(), Endpoint::Inet(there));
+    let limiter = limiter(10);
+    let (receiver, drain, task) = start(&socket, &limiter);
+    let _client = TcpStream::connect(there).await.unwrap();
+    next(&receiver).await;
+    drain.cancel();
+    task.await.unwrap();
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lmtp");
+    let inherited = unix::net::UnixListener::bind(&path).unwrap();
+    let socket = Socket::adopt_unix(inherited).unwrap();
+    assert_eq!(socket.endpoint(), Endpoint::Unix(path.clone()));
+    let (receiver, drain, task) = start(&socket, &limiter);
+    let _client = UnixStream::connect(&path).await.unwrap();
+    assert_eq!(next(&receiver).await.remote, Remote::Unix);
+    drain.cancel();
+    task.await.unwrap();
+    drop(socket);
+    assert!(path.exists(), "the manager's, not ours");
+}
+
 /// EMFILE is 24 on every Unix.
 fn no_descriptors() -> io::Error {
     io::Error::from_raw_os_error(24)

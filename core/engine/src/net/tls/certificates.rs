@@ -143,7 +143,7 @@ impl Certificates {
         }))
     }
 
-    /// Reads all files again.
+    /// Reads all files again. Blocks.
     ///
     /// # Errors
     /// The first certificate that could not be replaced, and why; the others were.
@@ -245,7 +245,7 @@ impl Table {
         }
     }
 
-    /// Those for this name, or for all names beside it (RFC 6125 section 6.4.3).
+    /// Those for this name, or for all names beside it (RFC 9525 section 6.3).
     fn named(&self, name: &str) -> Option<&Vec<Arc<CertifiedKey>>> {
         let name = name.to_ascii_lowercase();
         self.names.get(&name).or_else(|| {

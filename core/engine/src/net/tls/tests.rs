@@ -218,6 +218,57 @@ async fn attack_06_a_handshake_has_a_deadline() {
 }
 
 #[tokio::test]
+async fn a_long_handshake_leaves_room_for_the_largest_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, certificate) = write_pair(directory.path(), "a", &["localhost"]);
+    let certificates = Certificates::load(vec![files]).unwrap();
+    let acceptor = acceptor(&certificates, &TlsSettings::default());
+    let name = "x".repeat(200);
+    let connector = client(&[certificate], MinVersion::Tls13, &[&name[..]; 40]);
+    let (server, client) = shake(&acceptor, &connector, "localhost").await;
+    let (mut server, mut client) = (server.unwrap(), client.unwrap());
+    let mut said = vec![0; 16 * 1024];
+    let say = async {
+        client.write_all(&[b'x'; 16 * 1024]).await.unwrap();
+        client.flush().await.unwrap();
+    };
+    let (heard, ()) = tokio::join!(server.read_exact(&mut said), say);
+    heard.unwrap();
+}
+
+/// A first message of 64 KiB, in records that are each well-formed: given up long before it is whole.
+#[tokio::test]
+async fn attack_06_an_endless_client_hello_is_not_buffered() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, _) = write_pair(directory.path(), "a", &["localhost"]);
+    let certificates = Certificates::load(vec![files]).unwrap();
+    let acceptor = acceptor(&certificates, &TlsSettings::default());
+    let (mut client, server) = duplex(512);
+    let flood = tokio::spawn(async move {
+        let mut record = vec![0x16, 3, 1, 0x10, 0];
+        record.extend([1, 0, 0xff, 0xf0, 3, 3]);
+        record.resize(5 + 0x1000, 0);
+        let mut sent = 0;
+        loop {
+            match client.write(&record[sent % record.len()..]).await {
+                Ok(count) => sent += count,
+                Err(_) => return sent,
+            }
+            if sent % record.len() == 0 {
+                record[5..11].fill(0);
+            }
+        }
+    });
+    let outcome = acceptor.accept(Plain::Memory(server)).await;
+    let Err(HandshakeError::Io(error)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    let sent = flood.await.unwrap();
+    assert!((20_000..22_000).contains(&sent), "{sent} octets taken");
+}
+
+#[tokio::test]
 async fn clear_text_is_not_a_handshake() {
     let directory = tempfile::tempdir().unwrap();
     let (files, _) = write_pair(directory.path(), "a", &["localhost"]);
