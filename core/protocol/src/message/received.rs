@@ -11,46 +11,6 @@ use super::address::{Address, DOMAIN_LIMIT};
 use super::date::DateTime;
 use super::header::fields;
 
-/// How a message came (RFC 3848, RFC 6531 section 4.3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct With {
-    /// The protocol.
-    pub protocol: Transmission,
-    /// Whether SMTPUTF8 was asked for.
-    pub utf8: bool,
-    /// Whether it came over TLS.
-    pub tls: bool,
-    /// Whether the client had logged in.
-    pub authenticated: bool,
-}
-
-/// The protocol of a transmission.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Transmission {
-    /// After HELO.
-    Smtp,
-    /// After EHLO.
-    Esmtp,
-    /// After LHLO.
-    Lmtp,
-}
-
-impl With {
-    /// Its name in the registry of mail transmission types. Plain SMTP knows neither TLS nor login.
-    pub fn name(self) -> String {
-        let base = match (self.protocol, self.utf8) {
-            (Transmission::Smtp, _) => return "SMTP".to_owned(),
-            (Transmission::Esmtp, false) => "ESMTP",
-            (Transmission::Esmtp, true) => "UTF8SMTP",
-            (Transmission::Lmtp, false) => "LMTP",
-            (Transmission::Lmtp, true) => "UTF8LMTP",
-        };
-        let tls = if self.tls { "S" } else { "" };
-        let authenticated = if self.authenticated { "A" } else { "" };
-        format!("{base}{tls}{authenticated}")
-    }
-}
-
 /// The values of a `Received` field.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
@@ -62,8 +22,8 @@ pub struct Received<'a> {
     pub peer_ip: Option<IpAddr>,
     /// Our name.
     pub by: &'a str,
-    /// How it came.
-    pub with: With,
+    /// How it came: `ESMTPS` (RFC 3848, RFC 6531 section 4.3).
+    pub with: &'a str,
     /// What to say of the TLS connection, such as `TLSv1.3, TLS_AES_256_GCM_SHA384`.
     pub tls: Option<&'a str>,
     /// Our name for the transmission.
@@ -91,11 +51,9 @@ impl Received<'_> {
                 plain(tls, |c| " .,;:-_/=".contains(c))
             );
         }
-        let (by, with, id) = (
-            domain(self.by),
-            self.with.name(),
-            plain(self.id, |c| "-._".contains(c)),
-        );
+        let by = domain(self.by);
+        let with = plain(self.with, |_| false);
+        let id = plain(self.id, |c| "-._".contains(c));
         let _ = write!(field, "\r\n\tby {by} with {with} id {id}");
         if let Some(recipient) = self.recipient {
             let _ = write!(field, "\r\n\tfor <{recipient}>");
@@ -154,20 +112,13 @@ mod tests {
     use crate::message::header;
     use proptest::prelude::*;
 
-    const WITH: With = With {
-        protocol: Transmission::Esmtp,
-        utf8: false,
-        tls: true,
-        authenticated: false,
-    };
-
     fn received<'a>(helo: &'a str, recipient: Option<&'a Address>) -> Received<'a> {
         Received {
             helo,
             peer_name: Some("host.example"),
             peer_ip: Some([192, 0, 2, 1].into()),
             by: "mx.example",
-            with: WITH,
+            with: "ESMTPS",
             tls: Some("TLSv1.3, TLS_AES_256_GCM_SHA384"),
             id: "4Zx-1",
             recipient,
@@ -197,10 +148,7 @@ mod tests {
             peer_name: None,
             peer_ip: "::ffff:192.0.2.7".parse().ok(),
             tls: None,
-            with: With {
-                protocol: Transmission::Smtp,
-                ..WITH
-            },
+            with: "SMTP",
             ..received("[192.0.2.7]", None)
         };
         assert_eq!(
@@ -215,34 +163,6 @@ mod tests {
             socket
                 .header()
                 .starts_with("Received: from [192.0.2.7]\r\n")
-        );
-    }
-
-    #[test]
-    fn transmission_types() {
-        let all = With {
-            protocol: Transmission::Lmtp,
-            utf8: true,
-            tls: true,
-            authenticated: true,
-        };
-        assert_eq!(all.name(), "UTF8LMTPSA");
-        assert_eq!(
-            With {
-                utf8: false,
-                tls: false,
-                ..all
-            }
-            .name(),
-            "LMTPA"
-        );
-        assert_eq!(
-            With {
-                protocol: Transmission::Esmtp,
-                ..all
-            }
-            .name(),
-            "UTF8SMTPSA"
         );
     }
 
