@@ -369,9 +369,9 @@ impl<'a> Args<'a> {
             .into());
         }
         self.depth += 1;
-        let parsed = rule(self)?;
+        let parsed = rule(self);
         self.depth -= 1;
-        Ok(parsed)
+        parsed
     }
 
     /// One or more octets of a class.
@@ -413,3 +413,7 @@ pub fn is_atom_char(octet: u8) -> bool {
 pub fn is_astring_char(octet: u8) -> bool {
     octet == b']' || is_atom_char(octet)
 }
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -485,3 +485,7 @@ fn object_id(args: &mut Args<'_>) -> Parsed<String> {
         _ => expected("an object identifier of at most 255 octets"),
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

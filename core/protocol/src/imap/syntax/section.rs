@@ -2,8 +2,6 @@
 //!
 //! **Bounds.** A part number has at most [`LEVELS`] levels, a list of header fields at most [`FIELDS`] names.
 
-use std::num::NonZeroU32;
-
 use super::args::{Args, Parsed, expected};
 
 /// Deepest part number.
@@ -15,8 +13,8 @@ pub const FIELDS: usize = 200;
 /// `section = "[" [section-spec] "]"`
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Section {
-    /// `section-part`; empty for the message itself.
-    pub part: Vec<NonZeroU32>,
+    /// `section-part`, numbers from 1; empty for the message itself.
+    pub part: Vec<u32>,
     /// What of that part.
     pub text: SectionText,
 }
@@ -107,7 +105,7 @@ impl Partial {
 ///
 /// # Errors
 /// `Syntax`.
-pub fn section_binary(args: &mut Args<'_>) -> Parsed<Vec<NonZeroU32>> {
+pub fn section_binary(args: &mut Args<'_>) -> Parsed<Vec<u32>> {
     args.octet(b'[', "a section")?;
     let part = match args.peek() {
         Some(b']') => Vec::new(),
@@ -118,14 +116,14 @@ pub fn section_binary(args: &mut Args<'_>) -> Parsed<Vec<NonZeroU32>> {
 }
 
 /// `section-part = nz-number *("." nz-number)`; a dot before a letter is left alone.
-fn part_number(args: &mut Args<'_>) -> Parsed<Vec<NonZeroU32>> {
-    let mut part = vec![args.nz_number()?];
+fn part_number(args: &mut Args<'_>) -> Parsed<Vec<u32>> {
+    let mut part = vec![args.nz_number()?.get()];
     while let [b'.', b'0'..=b'9', ..] = args.rest() {
         args.try_octet(b'.');
         if part.len() == LEVELS {
             return expected("a part number of at most 50 levels");
         }
-        part.push(args.nz_number()?);
+        part.push(args.nz_number()?.get());
     }
     Ok(part)
 }
