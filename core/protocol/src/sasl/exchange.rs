@@ -42,6 +42,15 @@ pub enum Channel {
     Clear,
 }
 
+/// Whether passwords may be sent without TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PlaintextLogin {
+    /// Never.
+    Refused,
+    /// A proxy in front has ended the TLS, says the operator.
+    Allowed,
+}
+
 /// The names of the mechanisms that may be used on such a channel.
 pub fn offered(channel: Channel) -> impl Iterator<Item = &'static str> {
     let may =
