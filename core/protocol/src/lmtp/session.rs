@@ -12,7 +12,8 @@ use crate::smtp::command::{
 };
 use crate::smtp::config::{Config, Role};
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Dialect, Ending, Harvest, Secrecy, SmtpSession, State};
+use crate::smtp::session::{Dialect, Ending, Harvest, SmtpSession, State};
+use crate::tls::Secrecy;
 
 /// LMTP. There is no HELO, EHLO or AUTH.
 const COMMANDS: &[Spec] = &[

@@ -1,6 +1,7 @@
 //! What an SMTP or LMTP session is told at its beginning (RFC 5321 section 4.5.3).
 
 use crate::sasl::PlaintextLogin;
+use crate::tls::Tls;
 
 /// Settings of a listener, shared by its sessions.
 #[derive(Clone, Debug)]
@@ -49,19 +50,6 @@ pub enum Role {
     Mx,
     /// Users, ports 587 and 465: login before MAIL (RFC 6409 section 4.3).
     Submission,
-}
-
-/// TLS on a listener.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tls {
-    /// None.
-    Absent,
-    /// STARTTLS, if the client wants.
-    Offered,
-    /// STARTTLS before anything that matters, unless plaintext login is allowed.
-    Required,
-    /// From the first octet (RFC 8314 section 3.3).
-    Implicit,
 }
 
 /// Whether BDAT is offered (RFC 3030).

@@ -20,5 +20,5 @@ pub(crate) mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Chunking, Config, Role, Tls};
-pub use session::{Secrecy, SmtpSession, State};
+pub use config::{Chunking, Config, Role};
+pub use session::{SmtpSession, State};

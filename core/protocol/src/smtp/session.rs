@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use super::ask::{Answer, Ask, Body, Delivered, Envelope, SenderAnswer};
 use super::command::{self, Access, Payload, Purpose, Spec, Step, bdat};
-use super::config::{Config, Role, Tls};
+use super::config::{Config, Role};
 use super::reply::{Reply, write_lines};
 use super::syntax::Args;
 use crate::message::address::Address;
-use crate::sasl::{Channel, Exchange, PlaintextLogin, RESPONSE_LIMIT, Verdict, offered};
+use crate::sasl::{Channel, Exchange, RESPONSE_LIMIT, Verdict, offered};
 use crate::session::{Action, Input, Output, Patience, Receive, ReceiveFault, Session};
+use crate::tls::{Secrecy, Tls};
 
 /// What SMTP and LMTP do differently.
 #[derive(Debug)]
@@ -71,15 +72,6 @@ pub struct SmtpSession {
     errors: u32,
     chatter: u32,
     last_command: &'static str,
-}
-
-/// Whether the octets of the connection are encrypted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Secrecy {
-    /// No TLS.
-    Clear,
-    /// TLS, from the start or since STARTTLS.
-    Tls,
 }
 
 /// How the client introduced itself.
@@ -195,14 +187,10 @@ impl SmtpSession {
     }
 
     pub(crate) fn with_dialect(config: Arc<Config>, dialect: &'static Dialect) -> Self {
-        let secrecy = match config.tls {
-            Tls::Implicit => Secrecy::Tls,
-            Tls::Absent | Tls::Offered | Tls::Required => Secrecy::Clear,
-        };
         Self {
             dialect,
+            secrecy: config.tls.at_first(),
             config,
-            secrecy,
             hello: None,
             account: None,
             transaction: None,
@@ -253,10 +241,7 @@ impl SmtpSession {
 
     /// Who listens to what the client says.
     pub(crate) fn channel(&self) -> Channel {
-        match (self.secrecy, self.config.plaintext_login) {
-            (Secrecy::Tls, _) | (_, PlaintextLogin::Allowed) => Channel::Confidential,
-            (Secrecy::Clear, PlaintextLogin::Refused) => Channel::Clear,
-        }
+        Channel::of(self.secrecy, self.config.plaintext_login)
     }
 
     fn command(&mut self, line: &[u8], out: &mut Out) {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::ask::{Answer, Ask, Delivered, RecipientAnswer, SenderAnswer};
-use super::config::{Chunking, Config, Role, Tls};
-use super::session::{Secrecy, SmtpSession, State};
+use super::config::{Chunking, Config, Role};
+use super::session::{SmtpSession, State};
 use crate::lmtp::LmtpSession;
 use crate::sasl::{PlaintextLogin, RESPONSE_LIMIT, Verdict};
 use crate::session::{
     Action, Input, Patience, Receive, ReceiveFault, Received, Session, SpoolStart,
 };
+use crate::tls::{Secrecy, Tls};
 
 type Actions = Vec<Action<Ask>>;
 

@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use postrider_protocol::lmtp::LmtpSession;
 use postrider_protocol::sasl::PlaintextLogin;
-use postrider_protocol::smtp::{Config, Role, SmtpSession, Tls};
+use postrider_protocol::smtp::{Config, Role, SmtpSession};
+use postrider_protocol::tls::Tls;
 
 use wire::{Play, Wire};
 use world::World;

@@ -2,10 +2,11 @@
 
 use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step};
 use crate::sasl::Channel;
-use crate::smtp::config::{Chunking, Role, Tls};
+use crate::smtp::config::{Chunking, Role};
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Hello, Manner, Secrecy, SmtpSession};
+use crate::smtp::session::{Hello, Manner, SmtpSession};
 use crate::smtp::syntax::{Args, hello_name};
+use crate::tls::Secrecy;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "EHLO",
@@ -62,7 +63,7 @@ fn extensions(session: &SmtpSession) -> Vec<String> {
     if config.chunking == Chunking::Offered {
         lines.push("CHUNKING".to_owned()); // RFC 3030
     }
-    if session.secrecy == Secrecy::Clear && matches!(config.tls, Tls::Offered | Tls::Required) {
+    if session.secrecy == Secrecy::Clear && config.tls.is_offered() {
         lines.push("STARTTLS".to_owned()); // RFC 3207
     }
     let mechanisms: Vec<_> = session.mechanisms().collect();

@@ -3,10 +3,10 @@
 //! The connection refuses what was pipelined behind it; the session forgets what came before it.
 
 use super::{Access, LINE, Payload, Purpose, Spec, Step};
-use crate::smtp::config::Tls;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Secrecy, SmtpSession, State};
+use crate::smtp::session::{SmtpSession, State};
 use crate::smtp::syntax::Args;
+use crate::tls::Secrecy;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "STARTTLS",
@@ -20,9 +20,9 @@ pub(crate) const SPEC: Spec = Spec {
 
 fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
     args.none()?;
-    match (session.secrecy, session.config.tls) {
-        (Secrecy::Tls, _) => Err(Reply::AlreadySecure),
-        (Secrecy::Clear, Tls::Absent) => Err(Reply::NotImplemented),
-        (Secrecy::Clear, Tls::Offered | Tls::Required | Tls::Implicit) => Ok(Step::StartTls),
+    match session.secrecy {
+        Secrecy::Tls => Err(Reply::AlreadySecure),
+        Secrecy::Clear if session.config.tls.is_offered() => Ok(Step::StartTls),
+        Secrecy::Clear => Err(Reply::NotImplemented),
     }
 }
