@@ -1,5 +1,6 @@
 //! IMAP4rev2 and IMAP4rev1, server side (RFC 9051, RFC 3501).
 
+pub mod ask;
 pub mod response;
 pub mod snapshot;
 pub mod syntax;
