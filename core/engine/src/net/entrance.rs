@@ -7,26 +7,48 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::limit::{Login, Permit, Refused, Slot};
+use super::limit::{Permit, Refused, Slot};
 use super::listener::Accepted;
 use super::peer::{Peer, Remote};
 use super::proxy_protocol::{Proxies, ProxyError, read_header};
 use super::stream::{Plain, Stream};
 use super::tls::{Acceptor, HandshakeError};
+use crate::config::{Deadlines, Listener, Service, TlsRule};
+use crate::telemetry::metrics::CONNECTIONS_REFUSED;
 
 /// How connections of a listener come in.
 #[derive(Clone)]
 pub struct Entrance {
-    /// The service, as logs and metrics call it.
-    pub service: &'static str,
-    /// Whether its clients log in.
-    pub login: Login,
+    /// What is spoken behind it.
+    pub service: Service,
     /// The peers that speak the PROXY protocol.
     pub proxies: Proxies,
     /// How long they may take to say who the client is.
     pub proxy_patience: Duration,
-    /// TLS from the first octet on, if the service is such a one.
-    pub tls: Option<Acceptor>,
+    /// When it is encrypted.
+    pub security: Security,
+}
+
+/// When connections are encrypted, and with what.
+#[derive(Clone, Debug)]
+pub enum Security {
+    /// Never.
+    None,
+    /// When the client asks.
+    StartTls(Acceptor),
+    /// From the first octet.
+    Implicit(Acceptor),
+}
+
+impl Security {
+    /// As the service has it.
+    pub fn of(service: Service, tls: &Acceptor) -> Self {
+        match service.tls() {
+            TlsRule::None => Self::None,
+            TlsRule::Offered | TlsRule::Required => Self::StartTls(tls.clone()),
+            TlsRule::Implicit => Self::Implicit(tls.clone()),
+        }
+    }
 }
 
 /// A connection that is in.
@@ -38,6 +60,8 @@ pub struct Entered {
     pub peer: Peer,
     /// To be told of the login; to be dropped with the stream.
     pub permit: Permit,
+    /// What STARTTLS needs, where the client may ask for it.
+    pub starttls: Option<Acceptor>,
 }
 
 /// A connection that is not in.
@@ -64,6 +88,16 @@ pub enum Rejected {
 }
 
 impl Entrance {
+    /// The way in of a configured listener.
+    pub fn new(listener: &Listener, deadlines: &Deadlines, security: Security) -> Self {
+        Self {
+            service: listener.service,
+            proxies: Proxies::new(listener.proxy_protocol_from.clone()),
+            proxy_patience: deadlines.handshake,
+            security,
+        }
+    }
+
     /// Lets a connection in, or not.
     pub async fn enter(&self, accepted: Accepted) -> Result<Entered, Rejected> {
         let Accepted {
@@ -73,11 +107,16 @@ impl Entrance {
             slot,
         } = accepted;
         let mut peer = self.meet(&mut transport, remote, local).await?;
-        let permit = match slot.admit(peer.ip(), self.login) {
+        let (implicit, starttls) = match &self.security {
+            Security::None => (None, None),
+            Security::StartTls(tls) => (None, Some(tls.clone())),
+            Security::Implicit(tls) => (Some(tls), None),
+        };
+        let permit = match slot.admit(peer.ip(), self.service.into()) {
             Ok(permit) => permit,
             Err((slot, refused)) => {
-                tracing::debug!(service = self.service, %peer, %refused, "connection refused");
-                let stream = self.tls.is_none().then(|| transport.into());
+                tracing::debug!(service = %self.service, %peer, %refused, "connection refused");
+                let stream = implicit.is_none().then(|| transport.into());
                 let peer = Box::new(peer);
                 return Err(Rejected::Limit {
                     refused,
@@ -87,9 +126,9 @@ impl Entrance {
                 });
             }
         };
-        let stream = match &self.tls {
+        let stream = match implicit {
             Some(tls) => tls.accept(transport).await.inspect_err(|error| {
-                tracing::debug!(service = self.service, %peer, %error, "handshake failed");
+                tracing::debug!(service = %self.service, %peer, %error, "handshake failed");
             })?,
             None => transport.into(),
         };
@@ -98,6 +137,7 @@ impl Entrance {
             stream,
             peer,
             permit,
+            starttls,
         })
     }
 
@@ -123,9 +163,9 @@ impl Entrance {
         let header = read_header(transport, self.proxy_patience)
             .await
             .inspect_err(|error| {
-                metrics::counter!("proxy_headers_rejected_total", "service" => self.service)
-                    .increment(1);
-                tracing::warn!(service = self.service, %proxy, %error, "proxy refused");
+                let labels = [("service", self.service.name()), ("reason", "proxy_header")];
+                metrics::counter!(CONNECTIONS_REFUSED, &labels).increment(1);
+                tracing::warn!(service = %self.service, %proxy, %error, "proxy refused");
             })?;
         peer.remote = header.remote(proxy);
         peer.local = header.local().or(local);

@@ -17,6 +17,8 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 
 use super::peer::AddressKey;
+use crate::config::{self, Service};
+use crate::telemetry::metrics::{CONNECTIONS_OPEN, CONNECTIONS_REFUSED};
 
 /// What is allowed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,6 +33,20 @@ pub struct Limits {
     pub per_account: usize,
     /// Networks whose addresses are not counted.
     pub exempt: Vec<IpNet>,
+}
+
+impl From<&config::Limits> for Limits {
+    fn from(limits: &config::Limits) -> Self {
+        // No host has more descriptors than fit in a usize.
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            total: count(limits.connections),
+            per_address: count(limits.connections_per_ip),
+            per_address_before_login: count(limits.connections_before_login_per_ip),
+            per_account: count(limits.connections_per_account),
+            exempt: limits.exempt.clone(),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -60,11 +76,16 @@ pub enum Refused {
 }
 
 impl Refused {
+    fn count(self, service: Service) {
+        let labels = [("service", service.name()), ("reason", self.label())];
+        metrics::counter!(CONNECTIONS_REFUSED, &labels).increment(1);
+    }
+
     fn label(self) -> &'static str {
         match self {
-            Self::Address => "address",
-            Self::AddressBeforeLogin => "address_before_login",
-            Self::Account => "account",
+            Self::Address => "limit_per_ip",
+            Self::AddressBeforeLogin => "limit_before_login_per_ip",
+            Self::Account => "limit_per_account",
         }
     }
 }
@@ -76,6 +97,20 @@ pub enum Login {
     Expected,
     /// They need not: mail from other servers, LMTP.
     NotExpected,
+}
+
+impl From<Service> for Login {
+    fn from(service: Service) -> Self {
+        match service {
+            Service::Smtp | Service::Lmtp | Service::Metrics => Self::NotExpected,
+            Service::Submission
+            | Service::Submissions
+            | Service::Imap
+            | Service::Imaps
+            | Service::Pop3
+            | Service::Pop3s => Self::Expected,
+        }
+    }
 }
 
 /// Counts the connections of a process.
@@ -121,8 +156,8 @@ impl Limiter {
     }
 
     /// Waits until a slot is free, and takes it.
-    pub async fn slot(&self) -> Slot {
-        self.wait(|| self.try_slot()).await
+    pub async fn slot(&self, service: Service) -> Slot {
+        self.wait(|| self.try_slot(service)).await
     }
 
     /// Waits until a slot is free, without taking it.
@@ -145,15 +180,18 @@ impl Limiter {
     }
 
     /// Takes a slot if one is free.
-    pub fn try_slot(&self) -> Option<Slot> {
+    pub fn try_slot(&self, service: Service) -> Option<Slot> {
         let total = self.0.limits.load().total;
         let take = |open: usize| (open < total).then_some(open + 1);
         self.0
             .open
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
             .ok()?;
-        metrics::gauge!("connections_open").increment(1.0);
-        Some(Slot(self.0.clone()))
+        metrics::gauge!(CONNECTIONS_OPEN, "service" => service.name()).increment(1.0);
+        Some(Slot {
+            shared: self.0.clone(),
+            service,
+        })
     }
 
     #[cfg(test)]
@@ -164,30 +202,33 @@ impl Limiter {
 
 /// The right to hold a connection at all.
 #[derive(Debug)]
-pub struct Slot(Arc<Shared>);
+pub struct Slot {
+    shared: Arc<Shared>,
+    service: Service,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
-        self.0.freed.notify_one();
-        metrics::gauge!("connections_open").decrement(1.0);
+        self.shared.open.fetch_sub(1, Ordering::SeqCst);
+        self.shared.freed.notify_one();
+        metrics::gauge!(CONNECTIONS_OPEN, "service" => self.service.name()).decrement(1.0);
     }
 }
 
 impl Slot {
     /// Counts the connection under its address. A refused one keeps its slot until it is told and closed.
     pub fn admit(self, ip: Option<IpAddr>, login: Login) -> Result<Permit, (Self, Refused)> {
-        let limits = self.0.limits.load_full();
+        let limits = self.shared.limits.load_full();
         let exempt = |ip: &IpAddr| limits.exempt.iter().any(|network| network.contains(ip));
         let key = ip
             .map(|ip| ip.to_canonical())
             .filter(|ip| !exempt(ip))
             .map(AddressKey::from);
         let address = match key {
-            Some(key) => match Address::take(&self.0, key, login, &limits) {
+            Some(key) => match Address::take(&self.shared, key, login, &limits) {
                 Ok(address) => Some(address),
                 Err(refused) => {
-                    count(refused);
+                    refused.count(self.service);
                     return Err((self, refused));
                 }
             },
@@ -215,17 +256,14 @@ impl Permit {
     /// # Errors
     /// [`Refused::Account`]: nothing changed.
     pub fn log_in(&mut self, account: &str) -> Result<(), Refused> {
-        let taken = Account::take(&self.slot.0, account).inspect_err(|refused| count(*refused))?;
+        let taken = Account::take(&self.slot.shared, account)
+            .inspect_err(|refused| refused.count(self.slot.service))?;
         self.account = Some(taken);
         if let Some(address) = &mut self.address {
             address.logged_in();
         }
         Ok(())
     }
-}
-
-fn count(refused: Refused) {
-    metrics::counter!("connections_refused_total", "reason" => refused.label()).increment(1);
 }
 
 /// One connection counted under an address.

@@ -1,6 +1,6 @@
 //! Sockets that clients connect to, and the loop that accepts.
 //!
-//! A TCP endpoint is bound once a worker (SO_REUSEPORT), so that the kernel spreads the connections and no
+//! A TCP address is bound once a worker (SO_REUSEPORT), so that the kernel spreads the connections and no
 //! worker waits for another; a unix socket is shared. A [`Socket`] outlives the loop on it: a loop that
 //! failed is started again on the same socket, and the clients that wait in its backlog notice nothing.
 //!
@@ -9,12 +9,10 @@
 //! is retried after a growing pause.
 //! **Bounds.** A loop holds at most one accepted connection that waits for its slot.
 
-use std::fmt;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::unix;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,51 +24,18 @@ use tokio_util::sync::CancellationToken;
 use super::limit::{Limiter, Slot};
 use super::peer::{Remote, canonical};
 use super::stream::Plain;
+use crate::config::{Bind, Service};
+use crate::telemetry::metrics::{ACCEPT_ERRORS, CONNECTIONS};
 
 /// Connections that the kernel holds until they are accepted; it takes less if `somaxconn` is less.
 const BACKLOG: i32 = 1024;
 
-/// Where to listen: `192.0.2.1:25`, `[::]:25`, `unix:/run/postrider/lmtp` or an absolute path.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Endpoint {
-    /// An address and port; port 0 takes a free one.
-    Inet(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-}
-
-/// Not an endpoint.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected ADDRESS:PORT, [ADDRESS]:PORT or unix:/PATH")]
-pub struct NotAnEndpoint;
-
-impl FromStr for Endpoint {
-    type Err = NotAnEndpoint;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let path = text.strip_prefix("unix:").unwrap_or(text);
-        if Path::new(path).is_absolute() {
-            return Ok(Self::Unix(path.into()));
-        }
-        text.parse().map(Self::Inet).map_err(|_| NotAnEndpoint)
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inet(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// Why an endpoint is not listened on.
+/// Why nothing listens there.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {endpoint}: {source}")]
-pub struct BindError {
-    /// Which.
-    pub endpoint: Endpoint,
+#[error("cannot listen on {bind}: {source}")]
+pub struct ListenError {
+    /// Where.
+    pub bind: Bind,
     /// Why.
     #[source]
     pub source: io::Error,
@@ -87,26 +52,26 @@ enum Bound {
 }
 
 impl Socket {
-    /// Listens on `endpoint`, with one socket for each of so many workers, of which there is at least one.
+    /// Listens there, with one socket for each of so many workers, of which there is at least one.
     ///
     /// A unix socket gets the permissions `mode`.
-    pub fn bind(endpoint: &Endpoint, workers: usize, mode: u32) -> Result<Vec<Self>, BindError> {
+    pub fn bind(bind: &Bind, workers: usize, mode: u32) -> Result<Vec<Self>, ListenError> {
         let workers = workers.max(1);
-        let sockets = match endpoint {
-            Endpoint::Inet(address) => bind_tcp(*address, workers),
-            Endpoint::Unix(path) => bind_unix(path, workers, mode),
+        let sockets = match bind {
+            Bind::Tcp(address) => bind_tcp(*address, workers),
+            Bind::Unix(path) => bind_unix(path, workers, mode),
         };
-        sockets.map_err(|source| BindError {
-            endpoint: endpoint.clone(),
+        sockets.map_err(|source| ListenError {
+            bind: bind.clone(),
             source,
         })
     }
 
     /// Where it really listens: the port taken in place of port 0.
-    pub fn endpoint(&self) -> Endpoint {
+    pub fn bound(&self) -> Bind {
         match &*self.0 {
-            Bound::Tcp(_, address) => Endpoint::Inet(*address),
-            Bound::Unix(_, file) => Endpoint::Unix(file.path.clone()),
+            Bound::Tcp(_, address) => Bind::Tcp(*address),
+            Bound::Unix(_, file) => Bind::Unix(file.path.clone()),
         }
     }
 
@@ -137,7 +102,7 @@ impl Socket {
     /// The runtime does not take the socket; nothing was accepted.
     pub async fn accept(
         &self,
-        service: &'static str,
+        service: Service,
         limiter: &Limiter,
         drain: &CancellationToken,
         serve: impl FnMut(Accepted),
@@ -194,13 +159,13 @@ impl Source for UnixListener {
 }
 
 async fn accept_loop(
-    service: &'static str,
+    service: Service,
     limiter: &Limiter,
     drain: &CancellationToken,
     mut source: impl Source,
     mut serve: impl FnMut(Accepted),
 ) {
-    let accepted_total = metrics::counter!("connections_accepted_total", "service" => service);
+    let connections = metrics::counter!(CONNECTIONS, "service" => service.name());
     let mut backoff = Backoff::default();
     let work = async {
         loop {
@@ -208,8 +173,8 @@ async fn accept_loop(
             match source.next().await {
                 Ok((transport, remote, local)) => {
                     backoff.reset();
-                    accepted_total.increment(1);
-                    let slot = limiter.slot().await;
+                    connections.increment(1);
+                    let slot = limiter.slot(service).await;
                     serve(Accepted {
                         transport,
                         remote,
@@ -219,9 +184,9 @@ async fn accept_loop(
                 }
                 Err(error) if concerns_one(&error) => {}
                 Err(error) => {
-                    metrics::counter!("accept_errors_total", "service" => service).increment(1);
+                    metrics::counter!(ACCEPT_ERRORS, "service" => service.name()).increment(1);
                     if backoff.is_loud() {
-                        tracing::warn!(service, %error, "cannot accept connections");
+                        tracing::warn!(%service, %error, "cannot accept connections");
                     }
                     sleep(backoff.pause()).await;
                 }
@@ -310,7 +275,7 @@ fn bind_tcp(address: SocketAddr, workers: usize) -> io::Result<Vec<Socket>> {
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         let socket = listen(socket)?;
-        if let Endpoint::Inet(bound) = socket.endpoint() {
+        if let Bind::Tcp(bound) = socket.bound() {
             address = bound;
         }
         sockets.push(socket);

@@ -18,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::peer::TlsInfo;
 use super::tls::{Acceptor, HandshakeError};
+use crate::telemetry::metrics::STARTTLS_INJECTIONS;
 
 /// Octets that a handshake may take in all, or that may come between two octets of what the peer says.
 pub const WIRE_AHEAD: usize = 20 * 1024;
@@ -81,7 +82,7 @@ impl Stream {
         leftover: &[u8],
     ) -> Result<Self, StartTlsError> {
         if !leftover.is_empty() {
-            metrics::counter!("starttls_injections_total").increment(1);
+            metrics::counter!(STARTTLS_INJECTIONS).increment(1);
             return Err(StartTlsError::Injected {
                 octets: leftover.len(),
             });

@@ -20,12 +20,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::peer::TlsInfo;
 use super::stream::{Plain, Stream, Wire};
+use crate::config::{self, Deadlines, Service, TlsVersion};
+use crate::telemetry::metrics::{TLS_HANDSHAKES, TLS_HANDSHAKES_FAILED};
 
 mod certificates;
 mod self_signed;
 mod x509;
 
-pub use certificates::{CertificateError, CertificateFiles, Certificates};
+pub use certificates::{CertificateError, Certificates};
 pub use self_signed::{SelfSignedError, self_signed};
 
 /// Octets of a connection that may wait, encrypted or not, for its peer to read.
@@ -35,7 +37,7 @@ pub const WRITE_BUFFER: usize = 32 * 1024;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TlsSettings {
     /// The oldest version that is spoken.
-    pub min_version: MinVersion,
+    pub min_version: TlsVersion,
     /// The application protocols of the service by their IANA names, as in `imap` (RFC 7301 section 6); none if it has no name.
     pub protocols: &'static [&'static str],
     /// How long a handshake may take.
@@ -45,31 +47,39 @@ pub struct TlsSettings {
 impl Default for TlsSettings {
     fn default() -> Self {
         Self {
-            min_version: MinVersion::Tls13,
+            min_version: TlsVersion::V1_3,
             protocols: &[],
             handshake: Duration::from_secs(20),
         }
     }
 }
 
-/// The oldest version of TLS that is spoken.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum MinVersion {
-    /// TLS 1.2, for what still needs it.
-    Tls12,
-    /// TLS 1.3.
-    #[default]
-    Tls13,
+impl TlsSettings {
+    /// How a service speaks TLS.
+    pub fn of(service: Service, tls: &config::Tls, deadlines: &Deadlines) -> Self {
+        let min_version = match service {
+            Service::Smtp => tls.smtp_min_version,
+            _ => tls.min_version,
+        };
+        let protocols: &[_] = match service {
+            Service::Imap | Service::Imaps => &["imap"],
+            Service::Pop3 | Service::Pop3s => &["pop3"],
+            // Mail submission and transfer have no registered name.
+            _ => &[],
+        };
+        Self {
+            min_version,
+            protocols,
+            handshake: deadlines.handshake,
+        }
+    }
 }
 
-impl MinVersion {
-    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
-        static ALL: [&SupportedProtocolVersion; 2] =
-            [&rustls::version::TLS13, &rustls::version::TLS12];
-        match self {
-            Self::Tls12 => &ALL,
-            Self::Tls13 => &ALL[..1],
-        }
+fn versions(min_version: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static ALL: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+    match min_version {
+        TlsVersion::V1_2 => &ALL,
+        TlsVersion::V1_3 => &ALL[..1],
     }
 }
 
@@ -116,6 +126,12 @@ pub struct Acceptor {
     patience: Duration,
 }
 
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
 impl Acceptor {
     /// Speaks TLS with these certificates.
     ///
@@ -126,7 +142,7 @@ impl Acceptor {
         settings: &TlsSettings,
     ) -> Result<Self, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(settings.min_version.versions())?
+            .with_protocol_versions(versions(settings.min_version))?
             .with_no_client_auth()
             .with_cert_resolver(certificates);
         config.alpn_protocols = settings
@@ -154,12 +170,11 @@ impl Acceptor {
         match done {
             Ok(tls) => {
                 let version = version(tls.get_ref().1);
-                metrics::counter!("tls_handshakes_total", "version" => version).increment(1);
+                metrics::counter!(TLS_HANDSHAKES, "version" => version).increment(1);
                 Ok(tls.into())
             }
             Err(error) => {
-                metrics::counter!("tls_handshake_failures_total", "reason" => error.label())
-                    .increment(1);
+                metrics::counter!(TLS_HANDSHAKES_FAILED, "reason" => error.label()).increment(1);
                 Err(error)
             }
         }

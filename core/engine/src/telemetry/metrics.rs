@@ -73,9 +73,13 @@ metrics! {
     // Connections.
     CONNECTIONS = "postrider_connections_total", Counter, Count, "Connections accepted, by service.";
     CONNECTIONS_OPEN = "postrider_connections_open", Gauge, Count, "Connections open now, by service.";
-    CONNECTIONS_REFUSED = "postrider_connections_refused_total", Counter, Count, "Connections turned away, by service and reason (limit, limit_per_ip, banned, proxy_header).";
+    CONNECTIONS_REFUSED = "postrider_connections_refused_total", Counter, Count, "Connections turned away, by service and reason (limit_per_ip, limit_before_login_per_ip, limit_per_account, banned, proxy_header).";
     ACCEPT_ERRORS = "postrider_accept_errors_total", Counter, Count, "Connections the system could not hand over (out of file descriptors), by service.";
-    TLS_HANDSHAKES_FAILED = "postrider_tls_handshakes_failed_total", Counter, Count, "TLS handshakes that failed, by service.";
+    TLS_HANDSHAKES = "postrider_tls_handshakes_total", Counter, Count, "TLS handshakes done, by version.";
+    TLS_HANDSHAKES_FAILED = "postrider_tls_handshakes_failed_total", Counter, Count, "TLS handshakes that failed, by reason (too_slow, tls, io).";
+    STARTTLS_INJECTIONS = "postrider_starttls_injections_total", Counter, Count, "Clients that sent clear text behind STARTTLS.";
+    TLS_CERTIFICATE_EXPIRY = "postrider_tls_certificate_expiry_timestamp_seconds", Gauge, Seconds, "When a certificate expires, in seconds since 1970, by file.";
+    TLS_CERTIFICATE_RELOADS = "postrider_tls_certificate_reloads_total", Counter, Count, "Changed certificates, by outcome (replaced, refused).";
     CONNECTION_TIMEOUTS = "postrider_connection_timeouts_total", Counter, Count, "Connections closed because the peer was silent or did not read, by service.";
     COMMANDS = "postrider_commands_total", Counter, Count, "Commands handled, by service.";
     COMMAND_SECONDS = "postrider_command_seconds", Histogram(SECONDS), Seconds, "Time from a command's last octet to its answer, by service.";

@@ -6,22 +6,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::config::TlsVersion;
 use crate::net::buffer::ReadBuffer;
 use crate::net::limit::{Limiter, Limits};
 use crate::net::stream::StartTlsError;
 use crate::net::tls::tests::{client, write_pair};
-use crate::net::tls::{Certificates, MinVersion, TlsSettings};
+use crate::net::tls::{Certificates, TlsSettings};
 
 const CLIENT: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 4711 25\r\n";
 
+/// The way in for IMAP, over TLS if there is an acceptor.
 fn entrance(proxies: &[&str], tls: Option<Acceptor>) -> Entrance {
     let networks = proxies.iter().map(|net| net.parse().unwrap()).collect();
+    let (service, security) = match tls {
+        Some(tls) => (Service::Imaps, Security::of(Service::Imaps, &tls)),
+        None => (Service::Imap, Security::None),
+    };
     Entrance {
-        service: "test",
-        login: Login::Expected,
+        service,
         proxies: Proxies::new(networks),
         proxy_patience: Duration::from_millis(300),
-        tls,
+        security,
     }
 }
 
@@ -42,7 +47,7 @@ async fn connect(limiter: &Limiter) -> (TcpStream, Accepted) {
         transport: Plain::Tcp(server),
         remote: Remote::inet(remote),
         local: Some(address),
-        slot: limiter.try_slot().unwrap(),
+        slot: limiter.try_slot(Service::Imap).unwrap(),
     };
     (client.unwrap(), accepted)
 }
@@ -52,7 +57,7 @@ fn acceptor() -> (Acceptor, tokio_rustls::TlsConnector) {
     let (files, certificate) = write_pair(directory.path(), "a", &["localhost"]);
     let certificates = Certificates::load(vec![files]).unwrap();
     let acceptor = Acceptor::new(certificates, &TlsSettings::default()).unwrap();
-    (acceptor, client(&[certificate], MinVersion::Tls13, &[]))
+    (acceptor, client(&[certificate], TlsVersion::V1_3, &[]))
 }
 
 fn localhost() -> ServerName<'static> {
@@ -268,6 +273,34 @@ async fn starttls_secures_a_stream_once() {
     assert_eq!(buffer.octets(), &b"NOOP\r\n"[..]);
     let again = secured.start_tls(&acceptor, b"").await;
     assert!(matches!(again, Err(StartTlsError::Secured)));
+}
+
+#[tokio::test]
+async fn a_configured_listener_has_its_way_in() {
+    let config = crate::config::Config::embedded(std::path::Path::new("/nowhere"));
+    let (acceptor, _) = acceptor();
+    let limiter = limiter(100);
+    let mut offered = Vec::new();
+    for listener in &config.listeners {
+        let security = Security::of(listener.service, &acceptor);
+        let entrance = Entrance::new(listener, &config.deadlines, security);
+        if matches!(entrance.security, Security::Implicit(_)) {
+            continue;
+        }
+        let (_client, accepted) = connect(&limiter).await;
+        let entered = entrance.enter(accepted).await.unwrap();
+        assert!(!entered.stream.is_secured());
+        if entered.starttls.is_some() {
+            offered.push(listener.service);
+        }
+    }
+    let expected = [
+        Service::Smtp,
+        Service::Submission,
+        Service::Imap,
+        Service::Pop3,
+    ];
+    assert_eq!(offered, expected);
 }
 
 /// An idle TLS connection holds no read buffer, and wakes when there is something to read.

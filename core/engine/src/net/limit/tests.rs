@@ -19,7 +19,7 @@ fn ip(text: &str) -> Option<IpAddr> {
 }
 
 fn admit(limiter: &Limiter, from: Option<IpAddr>) -> Result<Permit, Refused> {
-    let slot = limiter.try_slot().expect("a slot");
+    let slot = limiter.try_slot(Service::Imap).expect("a slot");
     slot.admit(from, Login::Expected)
         .map_err(|(_, refused)| refused)
 }
@@ -62,7 +62,7 @@ fn exempt_and_local_peers_are_not_counted_per_address() {
 #[test]
 fn services_without_login_wait_for_none() {
     let limiter = Limiter::new(limits(100, 5, 0, 10));
-    let slot = limiter.try_slot().expect("a slot");
+    let slot = limiter.try_slot(Service::Imap).expect("a slot");
     slot.admit(ip("192.0.2.1"), Login::NotExpected)
         .expect("counts as open alone");
     assert!(admit(&limiter, ip("192.0.2.1")).is_err());
@@ -95,7 +95,10 @@ fn zero_means_none() {
     assert_eq!(local.log_in("ada"), Err(Refused::Account));
     assert_eq!(limiter.entries(), (0, 0));
     limiter.set(limits(1, 1, 1, 1));
-    assert!(limiter.try_slot().is_none(), "one is open, one is allowed");
+    assert!(
+        limiter.try_slot(Service::Imap).is_none(),
+        "one is open, one is allowed"
+    );
 }
 
 #[test]
@@ -126,7 +129,10 @@ fn nothing_is_left_when_all_are_gone() {
 #[tokio::test(start_paused = true)]
 async fn waiters_get_what_becomes_free() {
     let limiter = Limiter::new(limits(2, 9, 9, 9));
-    let held = [limiter.slot().await, limiter.slot().await];
+    let held = [
+        limiter.slot(Service::Imap).await,
+        limiter.slot(Service::Imap).await,
+    ];
     let waiters: Vec<_> = (0..6)
         .map(|number| {
             let limiter = limiter.clone();
@@ -134,7 +140,7 @@ async fn waiters_get_what_becomes_free() {
                 if number % 2 == 0 {
                     limiter.free().await;
                 }
-                let slot = limiter.slot().await;
+                let slot = limiter.slot(Service::Imap).await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 drop(slot);
             })
@@ -151,7 +157,7 @@ async fn waiters_get_what_becomes_free() {
 #[tokio::test(start_paused = true)]
 async fn a_raised_limit_wakes_all() {
     let limiter = Limiter::new(limits(0, 9, 9, 9));
-    let waiters = futures_util::future::join_all((0..3).map(|_| limiter.slot()));
+    let waiters = futures_util::future::join_all((0..3).map(|_| limiter.slot(Service::Imap)));
     let raise = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         limiter.set(limits(3, 9, 9, 9));
@@ -168,7 +174,7 @@ async fn every_waiter_gets_its_turn() {
         let limiter = limiter.clone();
         tokio::spawn(async move {
             for _ in 0..3000 {
-                let slot = limiter.slot().await;
+                let slot = limiter.slot(Service::Imap).await;
                 tokio::task::yield_now().await;
                 drop(slot);
             }
@@ -179,4 +185,27 @@ async fn every_waiter_gets_its_turn() {
         .await
         .expect("nobody sleeps for ever");
     assert_eq!(limiter.open(), 0);
+}
+
+#[test]
+fn limits_are_those_of_the_configuration() {
+    let config = config::Config::embedded(std::path::Path::new("/nowhere"));
+    assert_eq!(Limits::from(&config.limits), Limits::default());
+}
+
+#[test]
+fn open_and_refused_connections_are_counted() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let render = || recorder.handle().render();
+    metrics::with_local_recorder(&recorder, || {
+        let limiter = Limiter::new(limits(10, 1, 1, 1));
+        let held = admit(&limiter, ip("192.0.2.1")).expect("first");
+        admit(&limiter, ip("192.0.2.1")).expect_err("second");
+        let open = "postrider_connections_open{service=\"imap\"}";
+        assert!(render().contains(&format!("{open} 1\n")), "{}", render());
+        drop(held);
+        assert!(render().contains(&format!("{open} 0\n")), "{}", render());
+    });
+    let refused = "postrider_connections_refused_total{service=\"imap\",reason=\"limit_per_ip\"} 1";
+    assert!(render().contains(refused), "{}", render());
 }

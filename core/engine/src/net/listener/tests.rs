@@ -21,9 +21,9 @@ fn loopback(workers: usize) -> Vec<Socket> {
 }
 
 fn address(socket: &Socket) -> SocketAddr {
-    match socket.endpoint() {
-        Endpoint::Inet(address) => address,
-        Endpoint::Unix(_) => unreachable!("bound to an address"),
+    match socket.bound() {
+        Bind::Tcp(address) => address,
+        Bind::Unix(_) => unreachable!("bound to an address"),
     }
 }
 
@@ -42,7 +42,7 @@ fn start(
     let task = tokio::spawn(async move {
         let serve = move |accepted| sender.send(accepted).unwrap();
         socket
-            .accept("test", &limiter, &token, serve)
+            .accept(Service::Imap, &limiter, &token, serve)
             .await
             .unwrap();
     });
@@ -57,25 +57,6 @@ async fn next(receiver: &mpsc::Receiver<Accepted>) -> Accepted {
         sleep(Duration::from_millis(10)).await;
     }
     panic!("nothing accepted");
-}
-
-#[test]
-fn endpoints_are_read_and_shown() {
-    for text in ["127.0.0.1:25", "[::]:993", "unix:/run/postrider/lmtp"] {
-        assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
-    }
-    let path: Endpoint = "/run/lmtp".parse().unwrap();
-    assert_eq!(path, Endpoint::Unix("/run/lmtp".into()));
-    for text in [
-        "",
-        "localhost",
-        "25",
-        "localhost:25",
-        "unix:lmtp",
-        "::1:25x",
-    ] {
-        assert!(text.parse::<Endpoint>().is_err(), "{text}");
-    }
 }
 
 #[tokio::test]
@@ -115,12 +96,12 @@ async fn all_workers_share_the_port_the_first_one_got() {
 async fn a_port_in_use_is_an_error_even_where_it_is_shared() {
     for (first, second) in [(2, 2), (2, 1), (1, 2), (1, 1)] {
         let held = loopback(first);
-        let error = Socket::bind(&held[0].endpoint(), second, 0o660).unwrap_err();
+        let error = Socket::bind(&held[0].bound(), second, 0o660).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().starts_with("cannot listen on 127.0.0.1:"));
-        let endpoint = held[0].endpoint();
+        let bind = held[0].bound();
         drop(held);
-        Socket::bind(&endpoint, second, 0o660).unwrap();
+        Socket::bind(&bind, second, 0o660).unwrap();
     }
 }
 
@@ -193,15 +174,15 @@ async fn a_unix_socket_takes_the_place_of_a_dead_one() {
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lmtp");
-    let endpoint = Endpoint::Unix(path.clone());
+    let bind = Bind::Unix(path.clone());
     // A listener that is dropped leaves its file behind, as a crash does.
     drop(unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
 
-    let sockets = Socket::bind(&endpoint, 2, 0o600).unwrap();
+    let sockets = Socket::bind(&bind, 2, 0o600).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let error = Socket::bind(&endpoint, 1, 0o600).unwrap_err();
+    let error = Socket::bind(&bind, 1, 0o600).unwrap_err();
     assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
 
     let limiter = limiter(10);
@@ -228,7 +209,7 @@ async fn a_unix_socket_takes_the_place_of_a_dead_one() {
     assert!(!path.exists(), "removed with the last clone");
 
     std::fs::write(&path, "mail").unwrap();
-    let error = Socket::bind(&endpoint, 1, 0o600).unwrap_err();
+    let error = Socket::bind(&bind, 1, 0o600).unwrap_err();
     assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(std::fs::read(&path).unwrap(), b"mail");
 }
@@ -237,7 +218,7 @@ async fn a_unix_socket_takes_the_place_of_a_dead_one() {
 async fn both_address_families_may_have_the_same_port() {
     let v4 = Socket::bind(&"0.0.0.0:0".parse().unwrap(), 2, 0o660).unwrap();
     let port = address(&v4[0]).port();
-    let v6 = Endpoint::Inet(SocketAddr::from(([0_u16; 8], port)));
+    let v6 = Bind::Tcp(SocketAddr::from(([0_u16; 8], port)));
     match Socket::bind(&v6, 2, 0o660) {
         Ok(v6) => assert_eq!(address(&v6[1]).port(), port),
         // A host without IPv6 says so; "in use" would be our fault.
@@ -250,7 +231,7 @@ async fn sockets_of_the_service_manager_are_taken_over() {
     let inherited = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let there = inherited.local_addr().unwrap();
     let socket = Socket::adopt_tcp(inherited).unwrap();
-    assert_eq!(socket.endpoint(), Endpoint::Inet(there));
+    assert_eq!(socket.bound(), Bind::Tcp(there));
     let limiter = limiter(10);
     let (receiver, drain, task) = start(&socket, &limiter);
     let _client = TcpStream::connect(there).await.unwrap();
@@ -262,7 +243,7 @@ async fn sockets_of_the_service_manager_are_taken_over() {
     let path = directory.path().join("lmtp");
     let inherited = unix::net::UnixListener::bind(&path).unwrap();
     let socket = Socket::adopt_unix(inherited).unwrap();
-    assert_eq!(socket.endpoint(), Endpoint::Unix(path.clone()));
+    assert_eq!(socket.bound(), Bind::Unix(path.clone()));
     let (receiver, drain, task) = start(&socket, &limiter);
     let _client = UnixStream::connect(&path).await.unwrap();
     assert_eq!(next(&receiver).await.remote, Remote::Unix);
@@ -305,7 +286,7 @@ async fn run_script(
         tries: &mut tries,
         script,
     };
-    let work = accept_loop("test", &limiter, &drain, source, |_| served += 1);
+    let work = accept_loop(Service::Imap, &limiter, &drain, source, |_| served += 1);
     let stop = async {
         sleep(time).await;
         drain.cancel();

@@ -24,18 +24,11 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::x509::Facts;
+use crate::config::Certificate;
+use crate::telemetry::metrics::{TLS_CERTIFICATE_EXPIRY, TLS_CERTIFICATE_RELOADS};
 
 /// No certificate chain or key is larger.
 const FILE_MAX: u64 = 1 << 20;
-
-/// Where a certificate and its key lie, both PEM; both may be in one file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CertificateFiles {
-    /// The certificate, and behind it those that lead to the root.
-    pub certificate: PathBuf,
-    /// The private key: PKCS #8, PKCS #1 or SEC 1.
-    pub key: PathBuf,
-}
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +86,7 @@ pub struct Certificates {
 /// One certificate as last seen on disk and as in use.
 #[derive(Debug)]
 struct Pair {
-    files: CertificateFiles,
+    files: Certificate,
     /// The state of the files at the last look, be it that they were taken or refused.
     seen: Option<Stamps>,
     used: Loaded,
@@ -121,7 +114,7 @@ enum Look {
 
 impl Certificates {
     /// Reads all of them. The first is for clients that ask for no name, or for an unknown one.
-    pub fn load(files: Vec<CertificateFiles>) -> Result<Arc<Self>, CertificateError> {
+    pub fn load(files: Vec<Certificate>) -> Result<Arc<Self>, CertificateError> {
         if files.is_empty() {
             return Err(CertificateError::None);
         }
@@ -256,7 +249,7 @@ impl Table {
 }
 
 fn outcome_total(outcome: &'static str) {
-    metrics::counter!("tls_certificate_reloads_total", "outcome" => outcome).increment(1);
+    metrics::counter!(TLS_CERTIFICATE_RELOADS, "outcome" => outcome).increment(1);
 }
 
 /// Tells monitors when certificates expire; again at each look, as they may have come later than we.
@@ -265,8 +258,7 @@ fn report(pairs: &[Pair]) {
         let path = pair.files.certificate.display().to_string();
         #[allow(clippy::cast_precision_loss)] // exact for a quarter of a billion years
         let expiry = pair.used.facts.not_after as f64;
-        metrics::gauge!("tls_certificate_expiry_timestamp_seconds", "certificate" => path)
-            .set(expiry);
+        metrics::gauge!(TLS_CERTIFICATE_EXPIRY, "certificate" => path).set(expiry);
     }
 }
 
@@ -297,7 +289,7 @@ struct Stamps {
 }
 
 impl Stamps {
-    fn look(files: &CertificateFiles) -> Result<Self, CertificateError> {
+    fn look(files: &Certificate) -> Result<Self, CertificateError> {
         let stamp = |path: &Path| {
             let metadata = fs::metadata(path).map_err(|source| unread(path, source))?;
             Ok(Stamp::from(metadata))
@@ -310,7 +302,7 @@ impl Stamps {
 }
 
 /// Both files as they were at one moment.
-fn read_pair(files: &CertificateFiles) -> Result<(Loaded, Stamps), CertificateError> {
+fn read_pair(files: &Certificate) -> Result<(Loaded, Stamps), CertificateError> {
     for _ in 0..5 {
         let before = Stamps::look(files)?;
         let certificate = read(&files.certificate)?;
@@ -324,11 +316,7 @@ fn read_pair(files: &CertificateFiles) -> Result<(Loaded, Stamps), CertificateEr
     })
 }
 
-fn load(
-    files: &CertificateFiles,
-    certificate: &[u8],
-    key: &[u8],
-) -> Result<Loaded, CertificateError> {
+fn load(files: &Certificate, certificate: &[u8], key: &[u8]) -> Result<Loaded, CertificateError> {
     let path = &files.certificate;
     let missing = |path: &Path, what| CertificateError::Missing {
         path: path.to_owned(),
@@ -368,7 +356,7 @@ fn unread(path: &Path, source: io::Error) -> CertificateError {
 }
 
 /// Names and expiry of the certificate in a PEM file, if it holds one with its key.
-pub(super) fn inspect(files: &CertificateFiles) -> Result<Facts, CertificateError> {
+pub(super) fn inspect(files: &Certificate) -> Result<Facts, CertificateError> {
     let (loaded, _) = read_pair(files)?;
     Ok(Facts::clone(&loaded.facts))
 }

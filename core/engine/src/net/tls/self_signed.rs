@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 
-use super::certificates::{CertificateFiles, inspect};
+use super::certificates::inspect;
+use crate::config::Certificate;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -45,11 +46,11 @@ pub enum SelfSignedError {
 /// The certificate of this host, made if there is none that is good.
 ///
 /// Blocks; called at start.
-pub fn self_signed(data_dir: &Path, hostname: &str) -> Result<CertificateFiles, SelfSignedError> {
+pub fn self_signed(data_dir: &Path, hostname: &str) -> Result<Certificate, SelfSignedError> {
     let hostname = hostname.to_ascii_lowercase();
     let directory = data_dir.join("tls");
     let path = directory.join("self-signed.pem");
-    let files = CertificateFiles {
+    let files = Certificate {
         certificate: path.clone(),
         key: path.clone(),
     };

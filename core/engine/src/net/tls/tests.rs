@@ -14,20 +14,21 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::config::Certificate;
 
 /// A pair of files for `names`; returns the certificate.
 pub(in crate::net) fn write_pair(
     directory: &Path,
     stem: &str,
     names: &[&str],
-) -> (CertificateFiles, CertificateDer<'static>) {
+) -> (Certificate, CertificateDer<'static>) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(names)
         .unwrap()
         .self_signed(&key)
         .unwrap();
-    let files = CertificateFiles {
+    let files = Certificate {
         certificate: directory.join(format!("{stem}.crt")),
         key: directory.join(format!("{stem}.key")),
     };
@@ -39,7 +40,7 @@ pub(in crate::net) fn write_pair(
 /// A client that trusts these certificates alone.
 pub(in crate::net) fn client(
     trusted: &[CertificateDer<'static>],
-    min_version: MinVersion,
+    min_version: TlsVersion,
     protocols: &[&str],
 ) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
@@ -47,8 +48,8 @@ pub(in crate::net) fn client(
         roots.add(certificate.clone()).unwrap();
     }
     let versions: &[_] = match min_version {
-        MinVersion::Tls12 => &[&rustls::version::TLS12],
-        MinVersion::Tls13 => &[&rustls::version::TLS13],
+        TlsVersion::V1_2 => &[&rustls::version::TLS12],
+        TlsVersion::V1_3 => &[&rustls::version::TLS13],
     };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
@@ -91,12 +92,12 @@ async fn tls_13_only_unless_told_otherwise() {
     let certificates = Certificates::load(vec![files]).unwrap();
     let strict = acceptor(&certificates, &TlsSettings::default());
     let lax = TlsSettings {
-        min_version: MinVersion::Tls12,
+        min_version: TlsVersion::V1_2,
         ..TlsSettings::default()
     };
     let lax = acceptor(&certificates, &lax);
-    let old = client(std::slice::from_ref(&certificate), MinVersion::Tls12, &[]);
-    let new = client(&[certificate], MinVersion::Tls13, &[]);
+    let old = client(std::slice::from_ref(&certificate), TlsVersion::V1_2, &[]);
+    let new = client(&[certificate], TlsVersion::V1_3, &[]);
 
     let (server, _) = shake(&strict, &old, "mail.example.com").await;
     assert!(matches!(server, Err(HandshakeError::Tls(_))));
@@ -120,6 +121,20 @@ async fn tls_13_only_unless_told_otherwise() {
     }
 }
 
+#[test]
+fn a_service_speaks_tls_as_configured() {
+    let mut config = config::Config::embedded(Path::new("/nowhere"));
+    config.tls.smtp_min_version = TlsVersion::V1_2;
+    let of = |service| TlsSettings::of(service, &config.tls, &config.deadlines);
+    assert_eq!(of(Service::Smtp).min_version, TlsVersion::V1_2);
+    assert_eq!(of(Service::Submission).min_version, TlsVersion::V1_3);
+    assert_eq!(of(Service::Imaps).min_version, TlsVersion::V1_3);
+    assert_eq!(of(Service::Imaps).protocols, ["imap"]);
+    assert_eq!(of(Service::Pop3).protocols, ["pop3"]);
+    assert_eq!(of(Service::Smtp).protocols, [""; 0]);
+    assert_eq!(of(Service::Imap).handshake, config.deadlines.handshake);
+}
+
 #[tokio::test]
 async fn an_application_protocol_is_optional_but_not_foreign() {
     let directory = tempfile::tempdir().unwrap();
@@ -139,7 +154,7 @@ async fn an_application_protocol_is_optional_but_not_foreign() {
         (&imap, &["h2", "http/1.1"], Err(())),
         (&unnamed, &["anything"], Ok(None)),
     ] {
-        let connector = client(&trusted, MinVersion::Tls13, offered);
+        let connector = client(&trusted, TlsVersion::V1_3, offered);
         let (server, _client) = shake(acceptor, &connector, "localhost").await;
         let protocol = server
             .map(|stream| stream.tls_info().unwrap().protocol)
@@ -157,7 +172,7 @@ async fn a_client_gets_the_certificate_of_the_name_it_asks_for() {
     let trusted = [one.1.clone(), two.1.clone()];
     let certificates = Certificates::load(vec![one.0, two.0]).unwrap();
     let acceptor = acceptor(&certificates, &TlsSettings::default());
-    let connector = client(&trusted, MinVersion::Tls13, &[]);
+    let connector = client(&trusted, TlsVersion::V1_3, &[]);
     for (name, expected) in [
         ("mail.example.com", &one.1),
         ("MAIL.example.com", &one.1),
@@ -183,7 +198,7 @@ async fn attack_08_unknown_names_are_not_remembered() {
     let (files, certificate) = write_pair(directory.path(), "a", &["mail.example.com"]);
     let certificates = Certificates::load(vec![files]).unwrap();
     let acceptor = acceptor(&certificates, &TlsSettings::default());
-    let connector = client(&[certificate], MinVersion::Tls13, &[]);
+    let connector = client(&[certificate], TlsVersion::V1_3, &[]);
     for number in 0..20 {
         let name = format!("{number}.{}.example", "x".repeat(60));
         let (server, _client) = shake(&acceptor, &connector, &name).await;
@@ -224,7 +239,7 @@ async fn a_long_handshake_leaves_room_for_the_largest_record() {
     let certificates = Certificates::load(vec![files]).unwrap();
     let acceptor = acceptor(&certificates, &TlsSettings::default());
     let name = "x".repeat(200);
-    let connector = client(&[certificate], MinVersion::Tls13, &[&name[..]; 40]);
+    let connector = client(&[certificate], TlsVersion::V1_3, &[&name[..]; 40]);
     let (server, client) = shake(&acceptor, &connector, "localhost").await;
     let (mut server, mut client) = (server.unwrap(), client.unwrap());
     let mut said = vec![0; 16 * 1024];
@@ -290,13 +305,13 @@ async fn a_certificate_is_replaced_under_open_connections() {
     let (files, old) = write_pair(directory.path(), "a", &["localhost"]);
     let certificates = Certificates::load(vec![files.clone()]).unwrap();
     let acceptor = acceptor(&certificates, &TlsSettings::default());
-    let connect_old = client(std::slice::from_ref(&old), MinVersion::Tls13, &[]);
+    let connect_old = client(std::slice::from_ref(&old), TlsVersion::V1_3, &[]);
     let (server, client_old) = shake(&acceptor, &connect_old, "localhost").await;
     let (mut server, mut client_old) = (server.unwrap(), client_old.unwrap());
 
     let (_, new) = write_pair(directory.path(), "a", &["localhost"]);
     certificates.reload().unwrap();
-    let connect_new = client(std::slice::from_ref(&new), MinVersion::Tls13, &[]);
+    let connect_new = client(std::slice::from_ref(&new), TlsVersion::V1_3, &[]);
     let (_, client_new) = shake(&acceptor, &connect_new, "localhost").await;
     assert_eq!(shown(&client_new.unwrap()), new);
     assert_ne!(old, new);
@@ -315,7 +330,7 @@ async fn a_pair_that_does_not_match_is_refused_and_the_old_one_kept() {
     let (other, _) = write_pair(directory.path(), "b", &["localhost"]);
     let certificates = Certificates::load(vec![files.clone()]).unwrap();
     let acceptor = acceptor(&certificates, &TlsSettings::default());
-    let connector = client(std::slice::from_ref(&old), MinVersion::Tls13, &[]);
+    let connector = client(std::slice::from_ref(&old), TlsVersion::V1_3, &[]);
     let good = (
         fs::read(&files.certificate).unwrap(),
         fs::read(&files.key).unwrap(),
@@ -419,7 +434,7 @@ async fn the_self_signed_certificate_serves_its_host() {
     let acceptor = acceptor(&certificates, &TlsSettings::default());
     let copy = fs::read(files.certificate.with_extension("crt")).unwrap();
     let copy = <CertificateDer<'_> as rustls::pki_types::pem::PemObject>::from_pem_slice(&copy);
-    let connector = client(&[copy.unwrap()], MinVersion::Tls13, &[]);
+    let connector = client(&[copy.unwrap()], TlsVersion::V1_3, &[]);
     for name in ["mail.example.test", "localhost", "127.0.0.1", "::1"] {
         let (server, client) = shake(&acceptor, &connector, name).await;
         server.unwrap();
@@ -434,7 +449,7 @@ async fn a_client_may_resume_at_any_worker() {
     let certificates = Certificates::load(vec![files]).unwrap();
     let first = acceptor(&certificates, &TlsSettings::default());
     let second = first.clone();
-    let connector = client(&[certificate], MinVersion::Tls13, &[]);
+    let connector = client(&[certificate], TlsVersion::V1_3, &[]);
     let (server, client) = shake(&first, &connector, "localhost").await;
     let (mut server, mut client) = (server.unwrap(), client.unwrap());
     // Tickets come with the first octets.
@@ -445,4 +460,25 @@ async fn a_client_may_resume_at_any_worker() {
     server.unwrap();
     let kind = client.unwrap().get_ref().1.handshake_kind();
     assert_eq!(kind, Some(rustls::HandshakeKind::Resumed));
+}
+
+#[test]
+fn monitors_are_told_when_a_certificate_expires() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let directory = tempfile::tempdir().unwrap();
+    let (files, _) = write_pair(directory.path(), "a", &["localhost"]);
+    metrics::with_local_recorder(&recorder, || {
+        let certificates = Certificates::load(vec![files.clone()]).unwrap();
+        fs::write(&files.key, "no key").unwrap();
+        certificates.reload().unwrap_err();
+    });
+    let text = recorder.handle().render();
+    let path = files.certificate.display();
+    // What rcgen writes if nobody says otherwise: 1 January 4096.
+    let expiry = format!(
+        "postrider_tls_certificate_expiry_timestamp_seconds{{certificate=\"{path}\"}} 67090118400"
+    );
+    assert!(text.contains(&expiry), "{text}");
+    let refused = "postrider_tls_certificate_reloads_total{outcome=\"refused\"} 1";
+    assert!(text.contains(refused), "{text}");
 }
