@@ -3,8 +3,6 @@
 //! A search is decided with as little as it needs: first from the snapshot alone, then with summaries, and only for what is
 //! still open from the messages themselves. So a key is true, false, or not known yet, and `NOT`, `OR` and groups work on all three.
 
-use chrono::{Datelike, NaiveDate};
-
 use super::snapshot::Entry;
 use super::syntax::flag::Keyword;
 use super::syntax::search::{DateOf, SearchKey, When};
@@ -108,8 +106,7 @@ fn day_of(seconds: i64) -> Date {
     DateTime::utc(seconds).utc_date()
 }
 
-fn compares(date: Date, is: When, day: NaiveDate) -> bool {
-    let (date, day) = (date.parts(), (day.year(), day.month(), day.day()));
+fn compares(date: Date, is: When, day: Date) -> bool {
     match is {
         When::Before => date < day,
         When::On => date == day,
