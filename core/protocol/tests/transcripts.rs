@@ -35,6 +35,11 @@ fn lmtp() {
 }
 
 #[test]
+fn pop3() {
+    play_all("pop3");
+}
+
+#[test]
 fn a_wrong_script_fails() {
     let greeting = "S: 220 mail.example.test ESMTP Postrider\n";
     let good = format!("role mx\n{greeting}C: NOOP\nS: 250 2.0.0 done\n");

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use postrider_protocol::lmtp::LmtpSession;
+use postrider_protocol::pop3::{self, Pop3Session};
 use postrider_protocol::sasl::PlaintextLogin;
 use postrider_protocol::smtp::{Config, Role, SmtpSession};
 use postrider_protocol::tls::Tls;
@@ -138,6 +139,15 @@ fn open(role: &str, tls: bool, mut world: World) -> Result<Box<dyn Play>, String
         "lmtp" => {
             let session = LmtpSession::new(config(Role::Mx, Tls::Absent));
             Box::new(Wire::open(session, world, World::smtp))
+        }
+        "pop3" => {
+            let config = pop3::Config {
+                hostname: HOSTNAME.to_owned(),
+                tls: if tls { Tls::Implicit } else { Tls::Required },
+                ..pop3::Config::default()
+            };
+            let session = Pop3Session::new(Arc::new(config));
+            Box::new(Wire::open(session, world, World::pop3))
         }
         _ => return Err(format!("unknown role {role}")),
     })

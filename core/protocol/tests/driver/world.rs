@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use postrider_protocol::imap::types::{Uid, UidValidity};
 use postrider_protocol::message::address::Address;
+use postrider_protocol::pop3::ask as pop3;
 use postrider_protocol::sasl::{Credentials, Verdict};
 use postrider_protocol::smtp::ask::{
     Answer, Ask, Delivered, Envelope, RecipientAnswer, SenderAnswer,
@@ -83,7 +85,8 @@ impl World {
         match (neighbour, how) {
             ("auth", "unavailable" | "throttled")
             | ("index" | "spool", "unavailable")
-            | ("blob", "unavailable" | "gone") => {
+            | ("blob", "unavailable" | "gone")
+            | ("maildrop", "in-use") => {
                 self.faults.push((neighbour.to_owned(), how.to_owned()));
                 Ok(())
             }
@@ -155,6 +158,56 @@ impl World {
                 })
             }
             Ask::Deliver(envelope) => Answer::Delivered(self.take(&envelope)),
+        }
+    }
+
+    /// Answers POP3 sessions.
+    pub fn pop3(&mut self, ask: pop3::Ask) -> pop3::Answer {
+        let broken = self.broken("index", "unavailable");
+        let gone = self.broken("blob", "gone");
+        let unreadable = self.broken("blob", "unavailable");
+        let in_use = self.broken("maildrop", "in-use");
+        if let pop3::Ask::Authenticate(credentials) = &ask {
+            return pop3::Answer::Verdict(self.authenticate(credentials));
+        }
+        let account = self
+            .logged_in
+            .as_ref()
+            .and_then(|name| self.accounts.get_mut(name))
+            .expect("a session asks nothing else before login");
+        match ask {
+            pop3::Ask::Authenticate(_) => unreachable!("answered above"),
+            pop3::Ask::Open if broken => pop3::Answer::Opened(pop3::Opened::Unavailable),
+            pop3::Ask::Open if in_use => pop3::Answer::Opened(pop3::Opened::InUse),
+            pop3::Ask::Open => pop3::Answer::Opened(pop3::Opened::Maildrop {
+                messages: account
+                    .messages
+                    .iter()
+                    .map(|(&uid, message)| pop3::Listed {
+                        uid: Uid(uid),
+                        octets: message.len() as u64,
+                    })
+                    .collect(),
+                uid_validity: UidValidity(0x00c0_ffee),
+            }),
+            pop3::Ask::Body { .. } if unreadable => {
+                pop3::Answer::Body(pop3::BodyAnswer::Unavailable)
+            }
+            pop3::Ask::Body { .. } if gone => pop3::Answer::Body(pop3::BodyAnswer::Gone),
+            pop3::Ask::Body { uid } => pop3::Answer::Body(match account.messages.get(&uid.0) {
+                None => pop3::BodyAnswer::Gone,
+                Some(message) => {
+                    self.body = message.clone();
+                    pop3::BodyAnswer::Ready {
+                        octets: self.body.len() as u64,
+                    }
+                }
+            }),
+            pop3::Ask::Remove { .. } if broken => pop3::Answer::Removed(pop3::Removed::Unavailable),
+            pop3::Ask::Remove { uids } => {
+                account.messages.retain(|&uid, _| !uids.contains(&Uid(uid)));
+                pop3::Answer::Removed(pop3::Removed::Removed)
+            }
         }
     }
 

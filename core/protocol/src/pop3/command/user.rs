@@ -1,15 +1,15 @@
 //! USER: who logs in; the response is the same for everybody (RFC 1939 section 7, RFC 6856 section 2.2).
 
-use super::{AUTHORIZATION, Access, Args, LINE, Spec, Step};
+use super::{AUTHORIZATION, Access, Args, Spec, Step};
 use crate::pop3::response::Response;
 use crate::pop3::session::Pop3Session;
-use crate::sasl::identity;
+use crate::sasl::{USER_LIMIT, identity};
 
 pub(in crate::pop3) const SPEC: Spec = Spec {
     name: "USER",
     states: AUTHORIZATION,
     access: Access::Confidential,
-    limit: LINE + 7,
+    limit: USER_LIMIT + 7,
     run,
 };
 
