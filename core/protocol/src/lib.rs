@@ -13,4 +13,3 @@ pub mod sasl;
 pub mod secret;
 pub mod session;
 pub mod smtp;
-pub mod tls;

@@ -65,7 +65,7 @@ pub struct AddDomain {
     pub now: Timestamp,
 }
 
-/// Switches a domain on or off. Outcome: `Done`.
+/// Switches a domain on or off and raises the versions of its accounts. Outcome: `Done`.
 #[derive(Clone, Debug)]
 pub struct SetDomainActive {
     /// Its name.
@@ -81,7 +81,7 @@ pub struct RemoveDomain {
     pub name: String,
 }
 
-/// Adds accounts with INBOX and the first mailboxes, all or none. Outcome: `Accounts`, in order.
+/// Adds accounts with INBOX and the first mailboxes, all of them subscribed; all accounts or none. Outcome: `Accounts`, in order.
 #[derive(Clone, Debug)]
 pub struct AddAccounts {
     /// The accounts. Their domains must exist.
@@ -136,7 +136,7 @@ pub struct RemoveAccount {
     pub now: Timestamp,
 }
 
-/// Notes a login; at most once a minute and account is enough. Does not raise the version. Outcome: `Done`.
+/// Notes a login, unless one less than a minute ago is noted. Raises neither version nor generation. Outcome: `Done`.
 #[derive(Clone, Debug)]
 pub struct TouchLogin {
     /// The account.
@@ -187,7 +187,8 @@ pub struct DeleteMailbox {
     pub now: Timestamp,
 }
 
-/// Renames a mailbox and its children, making missing parents. INBOX: its messages move to a new mailbox with the new name, INBOX stays
+/// Renames a mailbox and its children, making missing parents. `Exists` if the new name is there, `Invalid` if it lies below the old one
+/// or a child's name would grow too long. Subscriptions stay. INBOX: its messages move to a new mailbox with the new name, INBOX stays
 /// empty, children of INBOX stay (RFC 9051 section 6.3.6). Outcome: `Mailbox` that bears the new name.
 #[derive(Clone, Debug)]
 pub struct RenameMailbox {
@@ -220,7 +221,9 @@ pub struct ClaimRecent {
     pub mailbox: MailboxId,
 }
 
-/// Adds a message (I1, I2, I3, I4). The same key again in the same mailbox brings the same UID. Outcome: `Appended`.
+/// Adds a message (I1, I2, I3, I4). The same key again in the same mailbox brings the same UID, wherever the message went since.
+/// `Exists("blob")` if the key names other octets or another account's body (I6), `NotFound("blob")` if it names a doomed one (I2).
+/// Outcome: `Appended`.
 #[derive(Clone, Debug)]
 pub struct Append {
     /// Whose.
@@ -359,12 +362,13 @@ pub struct ExpungedUids {
 }
 
 /// Gives up what was expunged before a time: bodies that no row names any longer become doomed. From then on nothing
-/// can name them again. Doomed bodies of earlier rounds come again until they are forgotten. Outcome: `Doomed`.
+/// can name them again. Doomed bodies of earlier rounds come again until they are forgotten, but none before all others had their turn.
+/// Outcome: `Doomed`.
 #[derive(Clone, Debug)]
 pub struct Reap {
     /// Expunged before this.
     pub before: Timestamp,
-    /// At most this many rows.
+    /// At most this many rows are given up, and at most this many bodies come.
     pub limit: u32,
 }
 

@@ -8,10 +8,15 @@
 mod account;
 mod alias;
 mod change;
+mod check;
+pub mod contract;
 mod domain;
 mod id;
 mod mailbox;
+mod memory;
 mod message;
+mod schema;
+mod sqlite;
 
 pub use account::{Account, DEFAULT_QUOTA, NewAccount};
 pub use alias::Alias;
@@ -21,9 +26,11 @@ pub use id::{AccountId, BlobId, DomainId, MailboxId, ModSeq, Timestamp, Uid, Uid
 pub use mailbox::{
     DELIMITER, FIRST_MAILBOXES, INBOX, MAILBOX_LIMIT, Mailbox, NAME_LIMIT, SpecialUse,
 };
+pub use memory::MemoryIndex;
 pub use message::{
     BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, MailboxChanges, Message, NewBlob,
 };
+pub use sqlite::SqliteIndex;
 
 use crate::Error;
 
@@ -59,7 +66,8 @@ pub trait Index: Send + Sync + 'static {
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error>;
 
     /// What changed in a mailbox after `since`; with `ModSeq(0)` all messages, and nothing expunged. One consistent state.
-    /// [`Error::NotFound`] if the mailbox is gone.
+    /// Where the log of what went no longer reaches back to `since`, `expunged` holds every UID that is not there
+    /// (RFC 7162 section 3.2.5.1). [`Error::NotFound`] if the mailbox is gone or cannot be selected.
     async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error>;
     /// Encoded summaries of these messages by UID; those that are gone are left out.
     async fn summaries(
@@ -70,12 +78,12 @@ pub trait Index: Send + Sync + 'static {
     /// Bodies of these messages by UID; those that are gone are left out, but one expunged lately may still be found, so that
     /// who was told of it can read it.
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error>;
-    /// Messages expunged from a mailbox that can be brought back, by UID.
+    /// Messages expunged from a mailbox that can be brought back, by UID; none if the mailbox is gone.
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error>;
     /// A page of all bodies that the index names, by row, after `after`: for `fsck`.
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error>;
     /// A value that rises with every committed change of accounts, domains and aliases made by any process (for caches), and of
-    /// mailboxes made by other processes. Cheap enough to ask a few times a second.
+    /// mailboxes made by other processes. Logins and what an account uses do not count. Cheap enough to ask a few times a second.
     async fn generation(&self) -> Result<i64, Error>;
 
     /// Applies changes in order in one transaction, each in a savepoint of its own: a refused one leaves no trace and hinders no other.

@@ -2,6 +2,8 @@
 //!
 //! **Bounds.** At most [`ITEMS`] items.
 
+use std::num::NonZeroU32;
+
 use super::args::{Args, Parsed, expected};
 use super::section::{Partial, Section, SectionText, section_binary};
 use super::sequence::SequenceSet;
@@ -67,7 +69,7 @@ pub enum FetchItem {
     /// `BINARY[…]`, `BINARY.PEEK[…]` (RFC 3516)
     Binary {
         /// Which part; empty for the message itself.
-        part: Vec<u32>,
+        part: Vec<NonZeroU32>,
         /// How much of its decoded octets.
         partial: Option<Partial>,
         /// Whether `\Seen` is set.
@@ -76,7 +78,7 @@ pub enum FetchItem {
     /// `BINARY.SIZE[…]` (RFC 3516)
     BinarySize {
         /// Which part; empty for the message itself.
-        part: Vec<u32>,
+        part: Vec<NonZeroU32>,
     },
 }
 
@@ -265,7 +267,3 @@ fn preview(args: &mut Args<'_>) -> Parsed<FetchItem> {
     }
     Ok(FetchItem::Preview { lazy })
 }
-
-#[cfg(test)]
-#[path = "fetch_tests.rs"]
-mod tests;

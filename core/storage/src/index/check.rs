@@ -1,0 +1,242 @@
+//! What every back end checks of a change before it touches anything, and the arithmetic they share.
+//!
+//! **Bounds.** Names of domains, addresses and hashes: 255 octets. Sizes and quotas: 2^63 - 1 octets.
+
+use super::{
+    Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, NAME_LIMIT,
+    Timestamp,
+};
+use crate::Error;
+
+/// Longest domain name, address, hash or DN, in octets.
+const TEXT_LIMIT: usize = 255;
+
+/// A domain's name: lower-case A-labels.
+pub(super) fn domain_name(name: &str) -> Result<(), Error> {
+    let good = |c: char| c.is_ascii_graphic() && !c.is_ascii_uppercase() && !"@/\\".contains(c);
+    if name.is_empty() || name.len() > TEXT_LIMIT || !name.chars().all(good) {
+        return Err(Error::Invalid("not the name of a domain"));
+    }
+    Ok(())
+}
+
+/// A DN or a hash that must fit its column.
+pub(super) fn column(text: Option<&str>, why: &'static str) -> Result<(), Error> {
+    match text {
+        Some(text) if text.len() > TEXT_LIMIT || text.contains('\0') => Err(Error::Invalid(why)),
+        _ => Ok(()),
+    }
+}
+
+/// An account's address; brings local part and domain.
+pub(super) fn address(text: &str) -> Result<(&str, &str), Error> {
+    let refused = Error::Invalid("not a lower-case address");
+    match text.rsplit_once('@') {
+        Some((local, domain)) if !local.is_empty() && fits(text) && lower(text) => {
+            Ok((local, domain))
+        }
+        _ => Err(refused),
+    }
+}
+
+/// The source of an alias, an address or `@domain`; brings the domain.
+pub(super) fn alias_source(text: &str) -> Result<&str, Error> {
+    match text.rsplit_once('@') {
+        Some((_, domain)) if fits(text) && lower(text) => Ok(domain),
+        _ => Err(Error::Invalid("not the source of an alias")),
+    }
+}
+
+/// Where an alias leads.
+pub(super) fn alias_destination(text: &str) -> Result<(), Error> {
+    if text.is_empty() || !fits(text) {
+        return Err(Error::Invalid("not the destination of an alias"));
+    }
+    Ok(())
+}
+
+fn fits(text: &str) -> bool {
+    text.len() <= TEXT_LIMIT && !text.chars().any(char::is_control)
+}
+
+fn lower(text: &str) -> bool {
+    text.to_lowercase() == text
+}
+
+/// A mailbox's name: levels that are not empty, INBOX in exactly these letters.
+pub(super) fn mailbox_name(name: &str) -> Result<(), Error> {
+    let first = name.split(DELIMITER).next().unwrap_or_default();
+    let good = name.len() <= NAME_LIMIT
+        && name.split(DELIMITER).all(|level| !level.is_empty())
+        && !name.chars().any(char::is_control)
+        && (first == INBOX || !first.eq_ignore_ascii_case(INBOX));
+    if !good {
+        return Err(Error::Invalid("not the name of a mailbox"));
+    }
+    Ok(())
+}
+
+/// A name to subscribe to; need not be one of a mailbox.
+pub(super) fn subscription(name: &str) -> Result<(), Error> {
+    if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+        return Err(Error::Invalid("not the name of a mailbox"));
+    }
+    Ok(())
+}
+
+/// The parents of a name, outermost first.
+pub(super) fn parents(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices(DELIMITER).map(|(at, _)| &name[..at])
+}
+
+/// Whether `name` lies below `parent`.
+pub(super) fn below(name: &str, parent: &str) -> bool {
+    name.strip_prefix(parent)
+        .is_some_and(|rest| rest.starts_with(DELIMITER))
+}
+
+/// What a renaming may not be, whatever mailboxes there are.
+pub(super) fn renaming(from: &str, to: &str) -> Result<(), Error> {
+    mailbox_name(to)?;
+    if below(to, from) && from != INBOX {
+        return Err(Error::Invalid("a mailbox cannot lie below itself"));
+    }
+    Ok(())
+}
+
+/// Whether an account with `present` mailboxes may have `more`.
+pub(super) fn room_for_mailboxes(present: u64, more: u64) -> Result<(), Error> {
+    if present.saturating_add(more) > MAILBOX_LIMIT {
+        return Err(Error::Limit {
+            what: "mailboxes",
+            limit: MAILBOX_LIMIT,
+        });
+    }
+    Ok(())
+}
+
+/// Whether an account with `present` subscriptions may have one more.
+pub(super) fn room_for_subscription(present: u64) -> Result<(), Error> {
+    if present >= MAILBOX_LIMIT {
+        return Err(Error::Limit {
+            what: "subscriptions",
+            limit: MAILBOX_LIMIT,
+        });
+    }
+    Ok(())
+}
+
+/// Whether unknown keywords are added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unknown {
+    Add,
+    PassOver,
+}
+
+/// Finds the bits of keywords in the list of a mailbox, in any case, and adds to the list those it does not know.
+pub(super) fn keywords(
+    known: &mut Vec<String>,
+    names: &[String],
+    unknown: Unknown,
+) -> Result<Flags, Error> {
+    let mut bits = 0;
+    for name in names {
+        let good = |c: char| !c.is_control() && !c.is_whitespace();
+        if name.is_empty() || name.len() > KEYWORD_LENGTH || !name.chars().all(good) {
+            return Err(Error::Invalid("not a keyword"));
+        }
+        let number = match known.iter().position(|it| it.eq_ignore_ascii_case(name)) {
+            Some(number) => number,
+            None if unknown == Unknown::PassOver => continue,
+            None if known.len() >= KEYWORD_LIMIT => {
+                return Err(Error::Limit {
+                    what: "keywords",
+                    limit: KEYWORD_LIMIT as u64,
+                });
+            }
+            None => {
+                known.push(name.clone());
+                known.len() - 1
+            }
+        };
+        bits |= keyword_bit(number);
+    }
+    Ok(Flags(bits))
+}
+
+/// The bit of a keyword by its number.
+pub(super) fn keyword_bit(number: usize) -> u64 {
+    1 << (Flags::FIRST_KEYWORD as usize + number)
+}
+
+/// Octets as the columns hold them.
+pub(super) fn octets(octets: u64) -> Result<i64, Error> {
+    i64::try_from(octets).map_err(|_| Error::Invalid("more octets than can be counted"))
+}
+
+/// What is used after `wanted` more octets, if they find room (I4).
+pub(super) fn room_for(used: u64, wanted: u64, quota: Option<u64>) -> Result<u64, Error> {
+    let after = used.checked_add(wanted).filter(|it| octets(*it).is_ok());
+    match (after, quota) {
+        (Some(after), None) => Ok(after),
+        (Some(after), Some(quota)) if after <= quota => Ok(after),
+        // Nothing more is wanted, so nothing is refused, however far above its quota the account is.
+        (Some(after), _) if wanted == 0 => Ok(after),
+        (_, quota) => Err(Error::OverQuota {
+            used,
+            quota: quota.unwrap_or(i64::MAX as u64),
+            wanted,
+        }),
+    }
+}
+
+/// `UIDNEXT` after `count` more messages (I3).
+pub(super) fn uid_after(uid_next: u32, count: usize) -> Result<u32, Error> {
+    u32::try_from(count)
+        .ok()
+        .and_then(|count| uid_next.checked_add(count))
+        .ok_or(Error::Limit {
+            what: "UIDs in a mailbox",
+            limit: u64::from(u32::MAX),
+        })
+}
+
+/// The next UIDVALIDITY of an account: above all it had, and not below the time in seconds, so that it also rises over a
+/// restored backup.
+pub(super) fn uid_validity_after(last: u32, now: Timestamp) -> Result<u32, Error> {
+    let seconds = u32::try_from(now.0.max(0) / 1_000_000).unwrap_or(0);
+    last.checked_add(1)
+        .map(|next| next.max(seconds))
+        .ok_or(Error::Limit {
+            what: "UIDVALIDITY values",
+            limit: u64::from(u32::MAX),
+        })
+}
+
+/// Whether caches of accounts, domains and aliases must hear of a change. A login alone changes nothing that they hold.
+pub(super) fn of_directory(change: &Change) -> bool {
+    match change {
+        Change::AddDomain(_)
+        | Change::SetDomainActive(_)
+        | Change::RemoveDomain(_)
+        | Change::AddAccounts(_)
+        | Change::SetPassword(_)
+        | Change::SetQuota(_)
+        | Change::SetAccountActive(_)
+        | Change::RemoveAccount(_)
+        | Change::AddAlias(_)
+        | Change::RemoveAlias(_) => true,
+        Change::TouchLogin(_)
+        | Change::CreateMailbox(_)
+        | Change::DeleteMailbox(_)
+        | Change::RenameMailbox(_)
+        | Change::Subscribe(_)
+        | Change::ClaimRecent(_)
+        | Change::Append(_)
+        | Change::Store(_)
+        | Change::Copy(_)
+        | Change::Expunge(_)
+        | Change::Reap(_)
+        | Change::Forget(_) => false,
+    }
+}

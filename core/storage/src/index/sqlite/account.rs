@@ -1,0 +1,278 @@
+//! Accounts: reads and changes of `virtual_users`.
+
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, insert_into,
+    update,
+};
+
+use super::{
+    domain::{self, auth_text, auth_type},
+    expunge::{self, Scope},
+    fault::{Fault, number},
+    mailbox,
+    moment::Moment,
+    name,
+    sql::{Bind, run},
+};
+use crate::{
+    Error,
+    index::{
+        Account, AccountId, AddAccounts, DomainId, FIRST_MAILBOXES, INBOX, NewAccount, Outcome,
+        RemoveAccount, SetAccountActive, SetPassword, SetQuota, Timestamp, TouchLogin, check,
+        schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
+    },
+};
+
+/// A login is noted once in this time, in microseconds.
+const LOGIN_NOTED: i64 = 60_000_000;
+
+type Row = (
+    i64,
+    String,
+    i64,
+    Option<String>,
+    Option<i64>,
+    i64,
+    String,
+    bool,
+    bool,
+    i64,
+    Option<Moment>,
+    Moment,
+);
+
+macro_rules! rows {
+    () => {
+        virtual_users::table.inner_join(domains::table).select((
+            virtual_users::id,
+            virtual_users::email,
+            virtual_users::domain_id,
+            virtual_users::password,
+            virtual_users::quota,
+            virtual_users::used_quota,
+            virtual_users::auth_source,
+            virtual_users::is_active,
+            domains::is_active,
+            virtual_users::version,
+            virtual_users::last_login,
+            virtual_users::created_at,
+        ))
+    };
+}
+
+fn account(row: Row) -> Result<Account, Error> {
+    let (
+        id,
+        email,
+        domain,
+        password,
+        quota,
+        used,
+        auth,
+        active,
+        domain_active,
+        version,
+        last,
+        created,
+    ) = row;
+    Ok(Account {
+        id: AccountId(id),
+        email,
+        domain: DomainId(domain),
+        password,
+        quota: quota.map(|it| number(it, "quota")).transpose()?,
+        used: number(used, "used quota")?,
+        auth: auth_type(&auth)?,
+        active,
+        domain_active,
+        version,
+        last_login: last.map(|it| it.0),
+        created: created.0,
+    })
+}
+
+pub(super) fn by_email(conn: &mut SqliteConnection, email: &str) -> Result<Option<Account>, Fault> {
+    let row: Option<Row> = rows!()
+        .filter(virtual_users::email.eq(email))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(account).transpose()?)
+}
+
+pub(super) fn by_id(conn: &mut SqliteConnection, id: AccountId) -> Result<Option<Account>, Fault> {
+    let row: Option<Row> = rows!()
+        .filter(virtual_users::id.eq(id.0))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(account).transpose()?)
+}
+
+pub(super) fn all(
+    conn: &mut SqliteConnection,
+    domain: Option<&str>,
+) -> Result<Vec<Account>, Fault> {
+    let rows: Vec<Row> = match domain {
+        Some(domain) => rows!()
+            .filter(domains::domain_name.eq(domain))
+            .order(virtual_users::email)
+            .load(conn)?,
+        None => rows!().order(virtual_users::email).load(conn)?,
+    };
+    Ok(rows.into_iter().map(account).collect::<Result<_, _>>()?)
+}
+
+/// The account of a change. `NotFound` if it is gone.
+pub(super) fn existing(conn: &mut SqliteConnection, id: AccountId) -> Result<Account, Fault> {
+    Ok(by_id(conn, id)?.ok_or(Error::NotFound("account"))?)
+}
+
+/// Adds to what an account uses; the caller has checked the quota (I4).
+pub(super) fn charge(conn: &mut SqliteConnection, id: AccountId, octets: i64) -> Result<(), Fault> {
+    run(
+        conn,
+        "UPDATE virtual_users SET used_quota = used_quota + ? WHERE id = ?",
+        &[Bind::Number(octets), Bind::Number(id.0)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn add(conn: &mut SqliteConnection, change: &AddAccounts) -> Result<Outcome, Fault> {
+    let mut ids = Vec::with_capacity(change.accounts.len());
+    for new in &change.accounts {
+        ids.push(add_one(conn, new, change.now)?);
+    }
+    Ok(Outcome::Accounts(ids))
+}
+
+fn add_one(
+    conn: &mut SqliteConnection,
+    new: &NewAccount,
+    now: Timestamp,
+) -> Result<AccountId, Fault> {
+    let (local, domain) = check::address(&new.email)?;
+    check::column(new.password.as_deref(), "the password hash is too long")?;
+    let quota = new.quota.map(check::octets).transpose()?;
+    let domain_id = domain::id(conn, domain)?;
+    if by_email(conn, &new.email)?.is_some() {
+        return Err(Error::Exists("account").into());
+    }
+    let used_before: i64 = counter::table
+        .filter(counter::name.eq("uid_validity"))
+        .select(counter::value)
+        .first(conn)?;
+    let id = insert_into(virtual_users::table)
+        .values((
+            virtual_users::email.eq(&new.email),
+            virtual_users::password.eq(&new.password),
+            virtual_users::domain_id.eq(domain_id),
+            virtual_users::maildir_path.eq(format!("{domain}/{local}/Maildir/")),
+            virtual_users::quota.eq(quota),
+            virtual_users::auth_source.eq(auth_text(new.auth)),
+            virtual_users::created_at.eq(Moment(now)),
+            virtual_users::updated_at.eq(Moment(now)),
+            virtual_users::last_uid_validity.eq(used_before),
+        ))
+        .returning(virtual_users::id)
+        .get_result(conn)?;
+    let id = AccountId(id);
+    let first = FIRST_MAILBOXES.iter().map(|(name, it)| (*name, Some(*it)));
+    for (name, special_use) in std::iter::once((INBOX, None)).chain(first) {
+        name::insert(conn, id, name, special_use, now)?;
+        insert_into(subscription::table)
+            .values((
+                subscription::account_id.eq(id.0),
+                subscription::name.eq(name),
+            ))
+            .execute(conn)?;
+    }
+    Ok(id)
+}
+
+pub(super) fn set_password(
+    conn: &mut SqliteConnection,
+    change: &SetPassword,
+) -> Result<Outcome, Fault> {
+    check::column(change.password.as_deref(), "the password hash is too long")?;
+    let account = existing(conn, change.account)?;
+    if change.only_if.is_some() && change.only_if != account.password {
+        return Ok(Outcome::Done);
+    }
+    update(virtual_users::table.find(change.account.0))
+        .set((
+            virtual_users::password.eq(&change.password),
+            virtual_users::version.eq(virtual_users::version + 1),
+            virtual_users::updated_at.eq(Moment(change.now)),
+        ))
+        .execute(conn)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn set_quota(conn: &mut SqliteConnection, change: &SetQuota) -> Result<Outcome, Fault> {
+    let quota = change.quota.map(check::octets).transpose()?;
+    existing(conn, change.account)?;
+    update(virtual_users::table.find(change.account.0))
+        .set((
+            virtual_users::quota.eq(quota),
+            virtual_users::updated_at.eq(Moment(change.now)),
+        ))
+        .execute(conn)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn set_active(
+    conn: &mut SqliteConnection,
+    change: &SetAccountActive,
+) -> Result<Outcome, Fault> {
+    existing(conn, change.account)?;
+    update(virtual_users::table.find(change.account.0))
+        .set((
+            virtual_users::is_active.eq(change.active),
+            virtual_users::version.eq(virtual_users::version + 1),
+            virtual_users::updated_at.eq(Moment(change.now)),
+        ))
+        .execute(conn)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn touch_login(
+    conn: &mut SqliteConnection,
+    change: &TouchLogin,
+) -> Result<Outcome, Fault> {
+    let account = existing(conn, change.account)?;
+    let noted = account
+        .last_login
+        .is_some_and(|last| change.now.0.saturating_sub(last.0) < LOGIN_NOTED);
+    if !noted {
+        update(virtual_users::table.find(change.account.0))
+            .set(virtual_users::last_login.eq(Moment(change.now)))
+            .execute(conn)?;
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) fn remove(
+    conn: &mut SqliteConnection,
+    change: &RemoveAccount,
+) -> Result<Outcome, Fault> {
+    let id = change.account;
+    existing(conn, id)?;
+    for mailbox in mailbox::all(conn, id)? {
+        expunge::take(
+            conn,
+            &mailbox,
+            Scope::All,
+            expunge::Keep::Recoverable,
+            change.now,
+        )?;
+    }
+    // Keywords and subscriptions go with them.
+    diesel::delete(mailboxes::table.filter(mailboxes::account_id.eq(id.0))).execute(conn)?;
+    run(
+        conn,
+        "UPDATE counter SET value = max(value, (SELECT last_uid_validity FROM virtual_users WHERE id = ?)) \
+         WHERE name = 'uid_validity'",
+        &[Bind::Number(id.0)],
+    )?;
+    diesel::delete(virtual_users::table.find(id.0)).execute(conn)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,147 @@
+//! APPEND: a new message (I1, I2, I3, I4).
+
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, insert_into,
+};
+
+use super::{
+    account,
+    fault::{Fault, number},
+    mailbox::{self, Shift},
+};
+use crate::{
+    Error,
+    index::{
+        Append, Appended, Flags, Mailbox, ModSeq, Outcome, Uid, check,
+        schema::{blob, message},
+    },
+};
+
+/// What is known of a body that was appended before.
+struct Known {
+    id: i64,
+    birth_mailbox: i64,
+    birth_uid: i64,
+    birth_modseq: i64,
+}
+
+pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Outcome, Fault> {
+    let account = account::existing(conn, change.account)?;
+    let mailbox = mailbox::owned(conn, change.account, change.mailbox)?;
+    let size = check::octets(change.blob.size)?;
+    let known = known(conn, change, size)?;
+    if let Some(known) = &known
+        && let Some(again) = repeated(conn, &mailbox, known)?
+    {
+        return Ok(Outcome::Appended(again));
+    }
+    check::room_for(account.used, change.blob.size, account.quota)?;
+    let uid = mailbox.uid_next;
+    let uid_next = check::uid_after(uid.0, 1)?;
+    let modseq = mailbox::next_modseq(&mailbox)?;
+    let keywords = mailbox::keyword_bits(conn, &mailbox, &change.keywords, check::Unknown::Add)?;
+    let flags = (change.flags.0 & Flags::SYSTEM.0) | keywords.0;
+    let blob = match known {
+        Some(known) => known.id,
+        None => insert_into(blob::table)
+            .values((
+                blob::account_id.eq(change.account.0),
+                blob::key.eq(change.blob.key.as_str()),
+                blob::size.eq(size),
+                blob::sha256.eq(change.blob.sha256.as_slice()),
+                blob::birth_mailbox.eq(change.mailbox.0),
+                blob::birth_uid.eq(i64::from(uid.0)),
+                blob::birth_modseq.eq(modseq),
+                blob::summary.eq(&change.blob.summary),
+            ))
+            .returning(blob::id)
+            .get_result(conn)?,
+    };
+    insert_into(message::table)
+        .values((
+            message::account_id.eq(change.account.0),
+            message::mailbox_id.eq(change.mailbox.0),
+            message::uid.eq(i64::from(uid.0)),
+            message::modseq.eq(modseq),
+            message::flags.eq(flags as i64),
+            message::size.eq(size),
+            message::internal_date.eq(change.internal_date.0),
+            message::save_date.eq(change.now.0),
+            message::blob_id.eq(blob),
+        ))
+        .execute(conn)?;
+    let mut shift = Shift::default();
+    shift.count(flags, size, 1);
+    mailbox::advance(conn, &mailbox, shift, uid_next, modseq)?;
+    account::charge(conn, change.account, size)?;
+    Ok(Outcome::Appended(Appended {
+        uid_validity: mailbox.uid_validity,
+        uid,
+        modseq: ModSeq(number(modseq, "MODSEQ")?),
+    }))
+}
+
+/// The body of this key, if the index has it. Another account's body, or other octets, never come under a key (I6); a doomed one
+/// never comes back (I2).
+fn known(conn: &mut SqliteConnection, change: &Append, size: i64) -> Result<Option<Known>, Fault> {
+    type Row = (i64, i64, i64, Vec<u8>, i64, i64, i64, Option<i64>);
+    let row: Option<Row> = blob::table
+        .filter(blob::key.eq(change.blob.key.as_str()))
+        .select((
+            blob::id,
+            blob::account_id,
+            blob::size,
+            blob::sha256,
+            blob::birth_mailbox,
+            blob::birth_uid,
+            blob::birth_modseq,
+            blob::doomed,
+        ))
+        .first(conn)
+        .optional()?;
+    let Some((id, account, known_size, sha256, birth_mailbox, birth_uid, birth_modseq, doomed)) =
+        row
+    else {
+        return Ok(None);
+    };
+    if account != change.account.0 || known_size != size || sha256 != change.blob.sha256 {
+        return Err(Error::Exists("blob").into());
+    }
+    if doomed.is_some() {
+        return Err(Error::NotFound("blob").into());
+    }
+    Ok(Some(Known {
+        id,
+        birth_mailbox,
+        birth_uid,
+        birth_modseq,
+    }))
+}
+
+/// What the first append of a body to this mailbox brought, wherever the message went since.
+fn repeated(
+    conn: &mut SqliteConnection,
+    mailbox: &Mailbox,
+    known: &Known,
+) -> Result<Option<Appended>, Fault> {
+    let found = if known.birth_mailbox == mailbox.id.0 {
+        Some((known.birth_uid, known.birth_modseq))
+    } else {
+        message::table
+            .filter(message::blob_id.eq(known.id))
+            .filter(message::account_id.eq(mailbox.account.0))
+            .filter(message::mailbox_id.eq(mailbox.id.0))
+            .order(message::uid)
+            .select((message::uid, message::modseq))
+            .first(conn)
+            .optional()?
+    };
+    let Some((uid, modseq)) = found else {
+        return Ok(None);
+    };
+    Ok(Some(Appended {
+        uid_validity: mailbox.uid_validity,
+        uid: Uid(number(uid, "UID")?),
+        modseq: ModSeq(number(modseq, "MODSEQ")?),
+    }))
+}

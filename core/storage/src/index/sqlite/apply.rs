@@ -1,0 +1,120 @@
+//! A batch of changes: one transaction, one savepoint a change.
+
+use diesel::{QueryResult, SqliteConnection, connection::SimpleConnection};
+
+use super::{
+    account, alias, append, blob, copy, domain, expunge,
+    fault::{Fault, trouble},
+    generation::{self, Foreign},
+    mailbox, name, store,
+};
+use crate::{
+    Error,
+    index::{Change, Outcome, check},
+};
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    Commit,
+    RollBack,
+}
+
+/// Begins a transaction. What a task that panicked left open is rolled back first.
+pub(super) fn begin(conn: &mut SqliteConnection, begin: &str) -> QueryResult<()> {
+    match conn.batch_execute(begin) {
+        Err(error) if error.to_string().contains("within a transaction") => {
+            conn.batch_execute("ROLLBACK")?;
+            conn.batch_execute(begin)
+        }
+        done => done,
+    }
+}
+
+/// Ends a transaction. A commit that failed is rolled back.
+pub(super) fn end(conn: &mut SqliteConnection, ending: Ending) -> QueryResult<()> {
+    if ending == Ending::RollBack {
+        return conn.batch_execute("ROLLBACK");
+    }
+    conn.batch_execute("COMMIT").inspect_err(|_| {
+        // The connection is closed after this in any case.
+        let _ = conn.batch_execute("ROLLBACK");
+    })
+}
+
+/// Applies the changes; an answer for each, or why there was no commit.
+pub(super) fn batch(
+    conn: &mut SqliteConnection,
+    changes: &[Change],
+    foreign: &Foreign,
+) -> Result<Vec<Result<Outcome, Error>>, Error> {
+    begin(conn, "BEGIN IMMEDIATE").map_err(|it| trouble(&it))?;
+    let answers = all(conn, changes, foreign);
+    let ending = match &answers {
+        Ok(answers) if answers.iter().any(Result::is_ok) => Ending::Commit,
+        _ => Ending::RollBack,
+    };
+    let ended = end(conn, ending);
+    let answers = answers?;
+    ended.map_err(|it| match trouble(&it) {
+        Error::Corrupt(text) => Error::Corrupt(text),
+        error => Error::Unavailable(error.to_string()),
+    })?;
+    Ok(answers)
+}
+
+fn all(
+    conn: &mut SqliteConnection,
+    changes: &[Change],
+    foreign: &Foreign,
+) -> Result<Vec<Result<Outcome, Error>>, Fault> {
+    foreign.look(conn)?;
+    let mut answers = Vec::with_capacity(changes.len());
+    let mut generations = 0;
+    for change in changes {
+        conn.batch_execute("SAVEPOINT change")?;
+        match one(conn, change) {
+            Ok(outcome) => {
+                conn.batch_execute("RELEASE change")?;
+                generations += i64::from(check::of_directory(change));
+                answers.push(Ok(outcome));
+            }
+            Err(Fault::Refused(error)) => {
+                conn.batch_execute("ROLLBACK TO change; RELEASE change")?;
+                answers.push(Err(error));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    if generations > 0 {
+        generation::raise(conn, "generation", generations)?;
+    }
+    Ok(answers)
+}
+
+fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
+    match change {
+        Change::AddDomain(it) => domain::add(conn, it),
+        Change::SetDomainActive(it) => domain::set_active(conn, it),
+        Change::RemoveDomain(it) => domain::remove(conn, it),
+        Change::AddAccounts(it) => account::add(conn, it),
+        Change::SetPassword(it) => account::set_password(conn, it),
+        Change::SetQuota(it) => account::set_quota(conn, it),
+        Change::SetAccountActive(it) => account::set_active(conn, it),
+        Change::RemoveAccount(it) => account::remove(conn, it),
+        Change::TouchLogin(it) => account::touch_login(conn, it),
+        Change::AddAlias(it) => alias::add(conn, it),
+        Change::RemoveAlias(it) => alias::remove(conn, it),
+        Change::CreateMailbox(it) => name::create(conn, it),
+        Change::DeleteMailbox(it) => name::delete(conn, it),
+        Change::RenameMailbox(it) => name::rename(conn, it),
+        Change::Subscribe(it) => mailbox::subscribe(conn, it),
+        Change::ClaimRecent(it) => mailbox::claim_recent(conn, it),
+        Change::Append(it) => append::append(conn, it),
+        Change::Store(it) => store::store(conn, it),
+        Change::Copy(it) => copy::copy(conn, it),
+        Change::Expunge(it) => expunge::expunge(conn, it),
+        Change::Reap(it) => blob::reap(conn, it),
+        Change::Forget(it) => blob::forget(conn, it),
+    }
+}

@@ -1,0 +1,175 @@
+//! Bodies: pages for `fsck`, and how they end (I2, I10).
+//!
+//! A body is held by the messages that name it and by those that can be brought back. When the last of them goes it is doomed: nothing
+//! names it again, the store may delete it, and then its row is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::{
+    ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, SqliteConnection,
+    sql_types::{BigInt, Binary, Text},
+};
+
+use super::{
+    fault::{Fault, number},
+    generation,
+    sql::{self, Bind, run},
+};
+use crate::{
+    Error,
+    blob::BlobKey,
+    index::{
+        BlobId, BlobRef, Doomed, Forget, Outcome, Reap,
+        schema::{blob, expunged},
+    },
+};
+
+/// A row of `blob` without its summary.
+#[derive(QueryableByName)]
+pub(super) struct BlobRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    key: String,
+    #[diesel(sql_type = BigInt)]
+    size: i64,
+    #[diesel(sql_type = Binary)]
+    sha256: Vec<u8>,
+}
+
+pub(super) fn read(row: BlobRow) -> Result<BlobRef, Error> {
+    let sha256 = row.sha256.try_into();
+    Ok(BlobRef {
+        id: BlobId(row.id),
+        key: key(&row.key)?,
+        size: number(row.size, "size of a body")?,
+        sha256: sha256.map_err(|_| Error::Corrupt("checksum of a body".to_owned()))?,
+    })
+}
+
+fn key(text: &str) -> Result<BlobKey, Error> {
+    BlobKey::parse(text).map_err(|_| Error::Corrupt(format!("key of a body is {text:?}")))
+}
+
+pub(super) fn page(
+    conn: &mut SqliteConnection,
+    after: BlobId,
+    limit: u32,
+) -> Result<Vec<BlobRef>, Fault> {
+    let rows: Vec<(i64, String, i64, Vec<u8>)> = blob::table
+        .filter(blob::id.gt(after.0))
+        .filter(blob::doomed.is_null())
+        .order(blob::id)
+        .limit(limit.into())
+        .select((blob::id, blob::key, blob::size, blob::sha256))
+        .load(conn)?;
+    let blob = |(id, key, size, sha256)| {
+        read(BlobRow {
+            id,
+            key,
+            size,
+            sha256,
+        })
+    };
+    Ok(rows.into_iter().map(blob).collect::<Result<_, _>>()?)
+}
+
+pub(super) fn reap(conn: &mut SqliteConnection, change: &Reap) -> Result<Outcome, Fault> {
+    let round = generation::raise(conn, "reap", 1)?;
+    let released = give_up(conn, change)?;
+    run(
+        conn,
+        "UPDATE blob SET doomed = ? WHERE id IN (SELECT value FROM json_each(?)) AND doomed IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM message WHERE blob_id = blob.id) \
+         AND NOT EXISTS (SELECT 1 FROM expunged WHERE blob_id = blob.id AND recoverable)",
+        &[
+            Bind::Number(2 * round),
+            Bind::Text(&sql::list(released.into_iter())),
+        ],
+    )?;
+    let rows: Vec<(i64, String)> = blob::table
+        .filter(blob::doomed.is_not_null())
+        .order((blob::doomed, blob::id))
+        .limit(change.limit.into())
+        .select((blob::id, blob::key))
+        .load(conn)?;
+    // Who was offered goes to the end of the line, so that a body which the store cannot delete holds nobody up.
+    run(
+        conn,
+        "UPDATE blob SET doomed = ? WHERE id IN (SELECT value FROM json_each(?))",
+        &[
+            Bind::Number(2 * round + 1),
+            Bind::Text(&sql::list(rows.iter().map(|(id, _)| *id))),
+        ],
+    )?;
+    let doomed = |(id, text): (i64, String)| {
+        Ok(Doomed {
+            id: BlobId(id),
+            key: key(&text)?,
+        })
+    };
+    let doomed = rows.into_iter().map(doomed).collect::<Result<_, Error>>()?;
+    Ok(Outcome::Doomed(doomed))
+}
+
+/// Removes what was expunged before the time from the log; the bodies that were held by it.
+fn give_up(conn: &mut SqliteConnection, change: &Reap) -> Result<BTreeSet<i64>, Fault> {
+    type Row = (i64, i64, i64, i64, bool, i64);
+    let rows: Vec<Row> = expunged::table
+        .filter(expunged::expunged_at.lt(change.before.0))
+        .order((
+            expunged::expunged_at,
+            expunged::account_id,
+            expunged::mailbox_id,
+            expunged::uid,
+        ))
+        .limit(change.limit.into())
+        .select((
+            expunged::account_id,
+            expunged::mailbox_id,
+            expunged::uid,
+            expunged::modseq,
+            expunged::recoverable,
+            expunged::blob_id,
+        ))
+        .load(conn)?;
+    let mut floors: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+    let mut released = BTreeSet::new();
+    for (account, mailbox, uid, modseq, recoverable, blob) in rows {
+        run(
+            conn,
+            "DELETE FROM expunged WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
+            &[
+                Bind::Number(account),
+                Bind::Number(mailbox),
+                Bind::Number(uid),
+            ],
+        )?;
+        let floor = floors.entry((account, mailbox)).or_default();
+        *floor = modseq.max(*floor);
+        if recoverable {
+            released.insert(blob);
+        }
+    }
+    for ((account, mailbox), floor) in floors {
+        run(
+            conn,
+            "UPDATE mailbox SET vanished_floor = max(vanished_floor, ?) WHERE account_id = ? AND id = ?",
+            &[
+                Bind::Number(floor),
+                Bind::Number(account),
+                Bind::Number(mailbox),
+            ],
+        )?;
+    }
+    Ok(released)
+}
+
+pub(super) fn forget(conn: &mut SqliteConnection, change: &Forget) -> Result<Outcome, Fault> {
+    run(
+        conn,
+        "DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?)) AND doomed IS NOT NULL",
+        &[Bind::Text(&sql::list(change.blobs.iter().map(|it| it.0)))],
+    )?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,93 @@
+//! Whether something changed: a counter of the directory's changes, and a look at the commits of other processes.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use diesel::{
+    ExpressionMethods, QueryDsl, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
+    sql_query, sql_types::BigInt,
+};
+
+use super::{
+    apply::{self, Ending},
+    fault::{Fault, trouble},
+    sql::{Bind, run},
+};
+use crate::{Error, index::schema::counter};
+
+/// Counts commits of other processes.
+///
+/// `PRAGMA data_version` changes when another connection has committed, so it is asked on the one connection that makes all commits of this
+/// process: whatever it tells of is not ours.
+#[derive(Debug, Default)]
+pub(super) struct Foreign {
+    version: AtomicI64,
+    seen: AtomicI64,
+}
+
+#[derive(QueryableByName)]
+struct DataVersion {
+    #[diesel(sql_type = BigInt)]
+    data_version: i64,
+}
+
+fn data_version(conn: &mut SqliteConnection) -> QueryResult<i64> {
+    let row: DataVersion = sql_query("PRAGMA data_version").get_result(conn)?;
+    Ok(row.data_version)
+}
+
+impl Foreign {
+    /// Begins with a new connection. What happened between it and the one before is not known, so it counts as a change.
+    pub(super) fn reset(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        self.version.store(data_version(conn)?, Ordering::Relaxed);
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Looks whether another process has committed since the last look. Only on the writing connection.
+    pub(super) fn look(&self, conn: &mut SqliteConnection) -> QueryResult<()> {
+        let version = data_version(conn)?;
+        if self.version.swap(version, Ordering::Relaxed) != version {
+            self.seen.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// How many times it had.
+    pub(super) fn seen(&self) -> i64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+}
+
+/// Changes of the directory by all processes.
+pub(super) fn own(conn: &mut SqliteConnection) -> Result<i64, Fault> {
+    Ok(counter::table
+        .filter(counter::name.eq("generation"))
+        .select(counter::value)
+        .first(conn)?)
+}
+
+/// Raises a counter by `by`; its new value.
+pub(super) fn raise(conn: &mut SqliteConnection, name: &str, by: i64) -> Result<i64, Fault> {
+    run(
+        conn,
+        "UPDATE counter SET value = value + ? WHERE name = ?",
+        &[Bind::Number(by), Bind::Text(name)],
+    )?;
+    Ok(counter::table
+        .filter(counter::name.eq(name))
+        .select(counter::value)
+        .first(conn)?)
+}
+
+/// Commits something, and so proves that changes can be made.
+pub(super) fn probe(conn: &mut SqliteConnection) -> Result<(), Error> {
+    apply::begin(conn, "BEGIN IMMEDIATE").map_err(|it| trouble(&it))?;
+    let raised = raise(conn, "probe", 1);
+    let ending = if raised.is_ok() {
+        Ending::Commit
+    } else {
+        Ending::RollBack
+    };
+    apply::end(conn, ending).map_err(|it| trouble(&it))?;
+    Ok(raised.map(|_| ())?)
+}

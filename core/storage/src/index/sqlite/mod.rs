@@ -1,0 +1,310 @@
+//! The index in one SQLite file: the embedded default.
+//!
+//! One connection writes, a pool of connections reads; the write-ahead log keeps them out of each other's way. A batch of changes is
+//! one transaction inside one blocking task. Other processes may open the same file at the same time (the control program does).
+//!
+//! **Invariants.** What [`Index::apply`] answered is on disk. Every rule is checked inside the writing transaction.
+//! **Bounds.** `readers` reads at once; batches wait in order of arrival.
+//! **On failure.** A connection on which a statement failed is closed and a new one opened for the next batch.
+//!
+//! A [`SqliteIndex`] works only while the runtime that opened it does: open it on the service runtime, and call it from there.
+
+mod account;
+mod alias;
+mod append;
+mod apply;
+mod blob;
+mod connect;
+mod copy;
+mod domain;
+mod expunge;
+mod fault;
+mod generation;
+mod mailbox;
+mod message;
+mod moment;
+mod name;
+mod sql;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use diesel::{SqliteConnection, connection::SimpleConnection};
+use diesel_async::{
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, bb8::Pool},
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, MutexGuard};
+
+use self::{connect::Purpose, fault::Fault, generation::Foreign};
+use super::{
+    Account, AccountId, Alias, BlobId, BlobRef, Change, Domain, Expunged, Index, Mailbox,
+    MailboxChanges, MailboxId, ModSeq, Outcome, Uid,
+};
+use crate::Error;
+
+/// A connection whose statements run on blocking threads.
+type Connection = SyncConnectionWrapper<SqliteConnection>;
+
+/// How long a read waits for a connection of the pool.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The index in a SQLite file.
+pub struct SqliteIndex {
+    path: String,
+    readers: Pool<Connection>,
+    /// None after a failure, until the next batch.
+    writer: Mutex<Option<Connection>>,
+    foreign: Arc<Foreign>,
+}
+
+impl std::fmt::Debug for SqliteIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteIndex")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteIndex {
+    /// Opens the file that a path or an URL (`sqlite:///var/lib/postrider/postrider.db`) names, makes it if it is not there, and brings its
+    /// schema up to date. `readers` is how many reads go on at once, at least one.
+    ///
+    /// # Errors
+    /// [`Error::NewerSchema`] for a file of a newer program, [`Error::Corrupt`] for what is no database,
+    /// [`Error::Unavailable`] if it cannot be opened.
+    pub async fn open(path_or_url: &str, readers: u32) -> Result<SqliteIndex, Error> {
+        let path = connect::file(path_or_url)?;
+        migrate_file(path.clone()).await?;
+        let path = path
+            .to_str()
+            .ok_or(Error::Invalid("not the path of a database file"))?
+            .to_owned();
+        let mut config = ManagerConfig::default();
+        config.custom_setup = Box::new(|path| establish(path.to_owned(), Purpose::Read).boxed());
+        let manager = AsyncDieselConnectionManager::new_with_config(path.as_str(), config);
+        let readers = Pool::builder()
+            .max_size(readers.max(1))
+            .min_idle(Some(1))
+            .connection_timeout(WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_on_check_out(false)
+            .build(manager)
+            .await
+            .map_err(|it| Error::Unavailable(it.to_string()))?;
+        let index = SqliteIndex {
+            path,
+            readers,
+            writer: Mutex::new(None),
+            foreign: Arc::default(),
+        };
+        let mut writer = index.writer.lock().await;
+        index.connected(&mut writer).await?;
+        drop(writer);
+        Ok(index)
+    }
+
+    /// Brings the schema of a file up to date, making the file if it is not there; what was applied. Harmless beside a running server
+    /// of the same version.
+    ///
+    /// # Errors
+    /// As [`SqliteIndex::open`].
+    pub async fn migrate(path_or_url: &str) -> Result<Vec<String>, Error> {
+        migrate_file(connect::file(path_or_url)?).await
+    }
+
+    /// Reads one consistent state.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut conn = self
+            .readers
+            .get()
+            .await
+            .map_err(|it| Error::Unavailable(it.to_string()))?;
+        let answer = conn
+            .spawn_blocking(move |conn| {
+                apply::begin(conn, "BEGIN")?;
+                let answer = read(conn);
+                let ended = conn.batch_execute("COMMIT");
+                Ok(answer.and_then(|it| Ok(ended.map(|()| it)?)))
+            })
+            .await;
+        Ok(answer.map_err(Fault::from)??)
+    }
+
+    /// The writing connection, opened anew if the last one failed.
+    async fn connected<'a>(
+        &self,
+        writer: &'a mut MutexGuard<'_, Option<Connection>>,
+    ) -> Result<&'a mut Connection, Error> {
+        if writer.is_none() {
+            let mut conn = establish(self.path.clone(), Purpose::Write)
+                .await
+                .map_err(|it| connect::refused(&it))?;
+            let foreign = self.foreign.clone();
+            conn.spawn_blocking(move |conn| foreign.reset(conn))
+                .await
+                .map_err(|it| fault::trouble(&it))?;
+            **writer = Some(conn);
+        }
+        writer
+            .as_mut()
+            .ok_or_else(|| Error::Unavailable("no connection".to_owned()))
+    }
+
+    /// Runs `write` on the writing connection.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut writer = self.writer.lock().await;
+        let conn = self.connected(&mut writer).await?;
+        let foreign = self.foreign.clone();
+        let answer = conn
+            .spawn_blocking(move |conn| Ok(write(conn, &foreign)))
+            .await
+            .map_err(|it| fault::trouble(&it))
+            .flatten();
+        if answer.is_err() {
+            *writer = None;
+        }
+        answer
+    }
+}
+
+async fn migrate_file(path: PathBuf) -> Result<Vec<String>, Error> {
+    tokio::task::spawn_blocking(move || connect::migrate(&path))
+        .await
+        .map_err(|it| Error::Unavailable(it.to_string()))?
+}
+
+async fn establish(path: String, purpose: Purpose) -> diesel::ConnectionResult<Connection> {
+    let opened = tokio::task::spawn_blocking(move || connect::open(&path, purpose)).await;
+    match opened {
+        Ok(conn) => conn.map(Connection::new),
+        Err(error) => Err(diesel::ConnectionError::BadConnection(error.to_string())),
+    }
+}
+
+#[async_trait::async_trait]
+impl Index for SqliteIndex {
+    async fn domain(&self, name: &str) -> Result<Option<Domain>, Error> {
+        let name = name.to_owned();
+        self.read(move |conn| domain::by_name(conn, &name)).await
+    }
+
+    async fn domains(&self) -> Result<Vec<Domain>, Error> {
+        self.read(domain::all).await
+    }
+
+    async fn account(&self, email: &str) -> Result<Option<Account>, Error> {
+        let email = email.to_owned();
+        self.read(move |conn| account::by_email(conn, &email)).await
+    }
+
+    async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        self.read(move |conn| account::by_id(conn, id)).await
+    }
+
+    async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error> {
+        let domain = domain.map(str::to_owned);
+        self.read(move |conn| account::all(conn, domain.as_deref()))
+            .await
+    }
+
+    async fn destinations(&self, source: &str) -> Result<Vec<String>, Error> {
+        let source = source.to_owned();
+        self.read(move |conn| alias::destinations(conn, &source))
+            .await
+    }
+
+    async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> {
+        let domain = domain.map(str::to_owned);
+        self.read(move |conn| alias::all(conn, domain.as_deref()))
+            .await
+    }
+
+    async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {
+        self.read(move |conn| mailbox::all(conn, account)).await
+    }
+
+    async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error> {
+        let name = name.to_owned();
+        self.read(move |conn| mailbox::by_name(conn, account, &name))
+            .await
+    }
+
+    async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error> {
+        self.read(move |conn| mailbox::by_id(conn, id)).await
+    }
+
+    async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error> {
+        self.read(move |conn| mailbox::subscriptions(conn, account))
+            .await
+    }
+
+    async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error> {
+        self.read(move |conn| message::changes(conn, mailbox, since))
+            .await
+    }
+
+    async fn summaries(
+        &self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
+        let uids = sql::uid_list(&sql::rising(uids));
+        self.read(move |conn| message::summaries(conn, mailbox, &uids))
+            .await
+    }
+
+    async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {
+        let uids = sql::uid_list(&sql::rising(uids));
+        self.read(move |conn| message::blobs(conn, mailbox, &uids))
+            .await
+    }
+
+    async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {
+        self.read(move |conn| message::expunged(conn, mailbox))
+            .await
+    }
+
+    async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> {
+        self.read(move |conn| blob::page(conn, after, limit)).await
+    }
+
+    async fn generation(&self) -> Result<i64, Error> {
+        // A batch that runs now looks at its end; who asks meanwhile need not wait for it.
+        if let Ok(mut writer) = self.writer.try_lock() {
+            let conn = self.connected(&mut writer).await?;
+            let foreign = self.foreign.clone();
+            conn.spawn_blocking(move |conn| foreign.look(conn))
+                .await
+                .map_err(|it| fault::trouble(&it))?;
+        }
+        let own = self.read(generation::own).await?;
+        Ok(own + self.foreign.seen())
+    }
+
+    async fn apply(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
+        let count = changes.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let answers = self
+            .write(move |conn, foreign| apply::batch(conn, &changes, foreign))
+            .await;
+        answers.unwrap_or_else(|error| vec![Err(error); count])
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.write(|conn, _| generation::probe(conn)).await
+    }
+}

@@ -1,0 +1,89 @@
+//! Statements given as text: prepared once and kept, and lists of UIDs as one JSON value so that their text never changes.
+
+use std::borrow::Cow;
+
+use diesel::{
+    QueryResult, RunQueryDsl, SqliteConnection,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sql_types::{BigInt, Text},
+    sqlite::Sqlite,
+};
+
+use crate::index::Uid;
+
+/// A value for a `?` of a [`Sql`].
+#[derive(Debug)]
+pub(super) enum Bind<'a> {
+    Number(i64),
+    Text(&'a str),
+}
+
+/// A statement without a result. Diesel prepares `update(..)` and `sql_query(..)` anew each time; this one it keeps.
+#[derive(Debug)]
+pub(super) struct Sql<'a> {
+    text: &'static str,
+    binds: &'a [Bind<'a>],
+}
+
+/// Runs a statement; brings how many rows it changed.
+pub(super) fn run(
+    conn: &mut SqliteConnection,
+    text: &'static str,
+    binds: &[Bind<'_>],
+) -> QueryResult<usize> {
+    Sql { text, binds }.execute(conn)
+}
+
+impl QueryId for Sql<'_> {
+    type QueryId = ();
+    // Kept by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Sqlite> for Sql<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let mut binds = self.binds.iter();
+        let mut pieces = self.text.split('?');
+        out.push_sql(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            match binds.next() {
+                Some(Bind::Number(number)) => out.push_bind_param::<BigInt, i64>(number)?,
+                Some(Bind::Text(text)) => out.push_bind_param::<Text, str>(text)?,
+                None => out.push_sql("?"),
+            }
+            out.push_sql(piece);
+        }
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for Sql<'_> {}
+
+/// UIDs as a JSON array, for `json_each`.
+pub(super) fn uid_list(uids: &[Uid]) -> String {
+    list(uids.iter().map(|uid| i64::from(uid.0)))
+}
+
+/// Numbers as a JSON array, for `json_each`.
+pub(super) fn list(numbers: impl Iterator<Item = i64>) -> String {
+    let mut text = String::from("[");
+    for (nth, number) in numbers.enumerate() {
+        if nth > 0 {
+            text.push(',');
+        }
+        text.push_str(&number.to_string());
+    }
+    text.push(']');
+    text
+}
+
+/// The UIDs in rising order, each once. Callers send them so; what they do not costs one sort, not a wrong answer.
+pub(super) fn rising(uids: &[Uid]) -> Cow<'_, [Uid]> {
+    if uids.is_sorted_by(|a, b| a < b) {
+        return Cow::Borrowed(uids);
+    }
+    let mut sorted = uids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    Cow::Owned(sorted)
+}

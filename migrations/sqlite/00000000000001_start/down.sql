@@ -1,0 +1,10 @@
+DROP TABLE subscription;
+DROP TABLE expunged;
+DROP TABLE message;
+DROP TABLE blob;
+DROP TABLE mailbox_keyword;
+DROP TABLE mailbox;
+DROP TABLE counter;
+DROP TABLE virtual_aliases;
+DROP TABLE virtual_users;
+DROP TABLE domains;
