@@ -13,3 +13,4 @@ pub mod sasl;
 pub mod secret;
 pub mod session;
 pub mod smtp;
+pub mod tls;

@@ -1,1 +1,11 @@
-//! telemetry.
+//! What operators see of a running server: logs, metrics, health.
+
+mod field;
+pub mod http;
+mod log;
+pub mod metrics;
+mod process;
+
+pub use http::{Endpoints, Readiness};
+pub use log::{LogError, LogHandle, LogLayer, check_filter, init_log};
+pub use metrics::{Metrics, RecorderTaken};

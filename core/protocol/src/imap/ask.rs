@@ -143,10 +143,10 @@ pub enum Ask {
         /// Its Content-Transfer-Encoding, lower case.
         encoding: String,
     },
-    /// Which of these messages match? `key` holds no sequence numbers any longer. Answer: [`Answer::Found`].
+    /// Which of these keys, each without keys inside, match which of these messages? Answer: [`Answer::Found`].
     Search {
-        /// What to look for.
-        key: Arc<SearchKey>,
+        /// What to look for: `Header`, `Body` and `Text`.
+        keys: Arc<[SearchKey]>,
         /// Candidates, rising, at most [`MESSAGES_PER_ASK`].
         uids: Vec<Uid>,
     },
@@ -232,8 +232,17 @@ pub enum Answer {
     },
     /// To `Read`, one for each range; a range beyond the end brings what there is.
     Read(Vec<Bytes>),
-    /// To `Search`, rising.
-    Found(Vec<Uid>),
+    /// To `Search`, rising; messages that are gone are left out.
+    Found(Vec<Found>),
+}
+
+/// What a search found in a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// The message.
+    pub uid: Uid,
+    /// Whether it matches, for each key.
+    pub matches: Vec<bool>,
 }
 
 /// A mailbox as it is now.

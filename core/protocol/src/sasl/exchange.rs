@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::mechanism::{Mechanism, Progress, login, plain};
 use super::{Credentials, Failure, RESPONSE_LIMIT};
+use crate::tls::Secrecy;
 
 /// One mechanism of the table.
 #[derive(Debug)]
@@ -40,6 +41,25 @@ pub enum Channel {
     Confidential,
     /// Anybody may listen.
     Clear,
+}
+
+/// Whether passwords may be sent without TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PlaintextLogin {
+    /// Never.
+    Refused,
+    /// A proxy in front has ended the TLS, says the operator.
+    Allowed,
+}
+
+impl Channel {
+    /// Who can read a connection with such TLS, where such login is allowed.
+    pub const fn of(secrecy: Secrecy, plaintext_login: PlaintextLogin) -> Self {
+        match (secrecy, plaintext_login) {
+            (Secrecy::Tls, _) | (_, PlaintextLogin::Allowed) => Self::Confidential,
+            (Secrecy::Clear, PlaintextLogin::Refused) => Self::Clear,
+        }
+    }
 }
 
 /// The names of the mechanisms that may be used on such a channel.

@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::secret::Secret;
 
-pub use exchange::{Channel, Exchange, MECHANISMS, Step, offered};
+pub use exchange::{Channel, Exchange, MECHANISMS, PlaintextLogin, Step, offered};
 
 /// Longest user name, in octets of UTF-8.
 pub const USER_LIMIT: usize = 255;

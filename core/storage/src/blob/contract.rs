@@ -12,7 +12,8 @@ use futures_util::{StreamExt, TryStreamExt, future};
 use super::{BlobBody, BlobKey, BlobMeta, BlobSource, BlobStore, BlobWritten, CHUNK, Unique};
 use crate::{Error, index::Timestamp};
 
-const DATE: i64 = 1_700_000_000_000_001;
+const DATE: i64 = 1_000_000_000_000_001;
+const NOW: i64 = 1_700_000_000_000_002;
 const DOMAIN: &str = "contract.example";
 const BIG: usize = 8 << 20;
 
@@ -75,7 +76,7 @@ pub async fn read(
 }
 
 fn key_for(user: &str, mailbox: &str, written: &BlobWritten) -> BlobKey {
-    let unique = Unique::new("mx.contract.example", Timestamp(DATE), written)
+    let unique = Unique::new("mx.contract.example", Timestamp(NOW), written)
         .expect("the system has random octets");
     BlobKey::for_message(DOMAIN, user, mailbox, &unique).expect("the names are good")
 }

@@ -1,8 +1,8 @@
 //! Names of bodies: `<domain>/<user>/Maildir/[.Folder.Sub/]cur/<unique>`, safe on every file system and store.
 //!
 //! The unique part is a Maildir name, `<seconds>.M<micros>P<pid>R<random>.<host>,S=<size>,H=<hash>:2,`: unique over
-//! processes and hosts by 128 random bits, and a rebuild of a lost index reads date, size and checksum from it. So a
-//! key is made after the octets were hashed ([`super::BlobSource::digest`]), and a store refuses octets that do not fit their key.
+//! processes and hosts by 128 random bits, and a rebuild of a lost index reads from it when the body was written, its size and
+//! its checksum. So a key is made after the octets were hashed ([`super::BlobSource::digest`]), and a store refuses octets that do not fit their key.
 //!
 //! **Invariants.** A key is ASCII, and no component is empty, `.`, `..` or begins with a hyphen. Keys of different owners or
 //! mailboxes differ (owners even where a file system folds case or Unicode forms); a key never leaves its owner's folder.
@@ -173,7 +173,7 @@ fn is_file_name(file: &str) -> bool {
 /// The last component of a key: what makes it unique, and what a rebuild needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unique {
-    internal_date: Timestamp,
+    made: Timestamp,
     process: u32,
     random: u128,
     host: String,
@@ -182,22 +182,18 @@ pub struct Unique {
 }
 
 impl Unique {
-    /// A new one for these octets. A date before 1970 is written as 1970.
+    /// A new one, made now, for these octets. The age of a body counts from here, whatever its INTERNALDATE says.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the system has no random octets.
-    pub fn new(
-        host: &str,
-        internal_date: Timestamp,
-        written: &BlobWritten,
-    ) -> Result<Unique, Error> {
+    pub fn new(host: &str, now: Timestamp, written: &BlobWritten) -> Result<Unique, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)
             .map_err(|error| Error::Unavailable(format!("no random octets: {error}")))?;
         let mut checksum = [0; 8];
         checksum.copy_from_slice(&written.sha256[..8]);
         Ok(Unique {
-            internal_date: Timestamp(internal_date.0.max(0)),
+            made: Timestamp(now.0.max(0)),
             process: std::process::id(),
             random: u128::from_be_bytes(random),
             host: host_part(host),
@@ -206,9 +202,9 @@ impl Unique {
         })
     }
 
-    /// INTERNALDATE.
-    pub fn internal_date(&self) -> Timestamp {
-        self.internal_date
+    /// When it was made; not before 1970.
+    pub fn made(&self) -> Timestamp {
+        self.made
     }
 
     /// Octets of the body.
@@ -237,7 +233,7 @@ impl Unique {
         let micros: i64 = micros.parse().ok().filter(|it| *it < 1_000_000)?;
         let seconds: i64 = seconds.parse().ok()?;
         let unique = Unique {
-            internal_date: Timestamp(seconds.checked_mul(1_000_000)?.checked_add(micros)?),
+            made: Timestamp(seconds.checked_mul(1_000_000)?.checked_add(micros)?),
             process: process.parse().ok()?,
             random: u128::from_str_radix(random, 16).ok()?,
             host: host.to_owned(),
@@ -251,12 +247,12 @@ impl Unique {
 
 impl fmt::Display for Unique {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = self.internal_date.0;
+        let made = self.made.0;
         write!(
             f,
             "{}.M{}P{}R{:032x}.{},S={},H={}:2,",
-            date / 1_000_000,
-            date % 1_000_000,
+            made / 1_000_000,
+            made % 1_000_000,
             self.process,
             self.random,
             self.host,

@@ -70,7 +70,7 @@ impl BlobMeta {
         BlobMeta {
             account: key.account().unwrap_or_default(),
             mailbox: key.mailbox().unwrap_or_default(),
-            internal_date: key.unique().map_or(0, |unique| unique.internal_date().0),
+            internal_date: key.unique().map_or(0, |unique| unique.made().0),
             ..BlobMeta::default()
         }
     }

@@ -49,7 +49,8 @@ fn can_be_quoted(text: &[u8], utf8: Utf8) -> bool {
     }
 }
 
-fn quoted(text: &[u8], out: &mut BytesMut) {
+/// Writes a quoted string; the text holds no CR, LF or NUL.
+pub(super) fn quoted(text: &[u8], out: &mut BytesMut) {
     out.reserve(text.len() + 2);
     out.put_u8(b'"');
     let mut rest = text;

@@ -131,6 +131,13 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Takes exactly this many octets, if there are so many.
+    pub fn take(&mut self, octets: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(octets)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
     /// Takes `word`, in any case, if it is next and ends there.
     pub fn try_word(&mut self, word: &str) -> bool {
         let mut ahead = self.clone();
@@ -268,14 +275,10 @@ impl<'a> Args<'a> {
         if !self.try_prefix("\r\n") {
             return expected("a line end after a literal's length");
         }
-        let taken = usize::try_from(header.octets)
+        usize::try_from(header.octets)
             .ok()
-            .and_then(|octets| self.rest.split_at_checked(octets));
-        let Some((octets, rest)) = taken else {
-            return expected("all octets of a literal");
-        };
-        self.rest = rest;
-        Ok(octets)
+            .and_then(|octets| self.take(octets))
+            .map_or(expected("all octets of a literal"), Ok)
     }
 
     /// `number = 1*DIGIT`, below 2^32.
@@ -369,9 +372,9 @@ impl<'a> Args<'a> {
             .into());
         }
         self.depth += 1;
-        let parsed = rule(self)?;
+        let parsed = rule(self);
         self.depth -= 1;
-        Ok(parsed)
+        parsed
     }
 
     /// One or more octets of a class.
@@ -413,3 +416,7 @@ pub fn is_atom_char(octet: u8) -> bool {
 pub fn is_astring_char(octet: u8) -> bool {
     octet == b']' || is_atom_char(octet)
 }
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

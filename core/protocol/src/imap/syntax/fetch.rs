@@ -2,8 +2,6 @@
 //!
 //! **Bounds.** At most [`ITEMS`] items.
 
-use std::num::NonZeroU32;
-
 use super::args::{Args, Parsed, expected};
 use super::section::{Partial, Section, SectionText, section_binary};
 use super::sequence::SequenceSet;
@@ -69,7 +67,7 @@ pub enum FetchItem {
     /// `BINARY[…]`, `BINARY.PEEK[…]` (RFC 3516)
     Binary {
         /// Which part; empty for the message itself.
-        part: Vec<NonZeroU32>,
+        part: Vec<u32>,
         /// How much of its decoded octets.
         partial: Option<Partial>,
         /// Whether `\Seen` is set.
@@ -78,7 +76,7 @@ pub enum FetchItem {
     /// `BINARY.SIZE[…]` (RFC 3516)
     BinarySize {
         /// Which part; empty for the message itself.
-        part: Vec<NonZeroU32>,
+        part: Vec<u32>,
     },
 }
 
@@ -267,3 +265,7 @@ fn preview(args: &mut Args<'_>) -> Parsed<FetchItem> {
     }
     Ok(FetchItem::Preview { lazy })
 }
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

@@ -186,3 +186,7 @@ pub(super) fn nfc(text: &str) -> String {
 fn is_forbidden(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
+
+#[cfg(test)]
+#[path = "mailbox_tests.rs"]
+mod tests;

@@ -1,9 +1,7 @@
 //! SEARCH (RFC 9051 section 6.4.4; RFC 3501 section 6.4.4; RFC 5032; RFC 7162 section 3.1.5; RFC 8474; RFC 8514).
 //!
-//! Strings are decoded from the search's charset. What looks into dates compares days without zones, as the RFC says.
+//! Strings are decoded from the search's charset. Dates are compared by day, without zones, as the RFC says.
 //! **Bounds.** At most [`DEPTH`] nested keys and [`KEYS`] keys in all.
-
-use chrono::NaiveDate;
 
 use super::args::{Args, Parsed, SyntaxError, expected};
 use super::charset::Charset;
@@ -12,6 +10,7 @@ use super::section::header_field;
 use super::sequence::SequenceSet;
 use super::{ArgumentError, Utf8};
 use crate::imap::types::{Flags, ModSeq};
+use crate::message::date::Date;
 
 pub use super::args::DEPTH;
 
@@ -85,7 +84,7 @@ pub enum SearchKey {
         /// How it compares.
         is: When,
         /// With this day.
-        day: NaiveDate,
+        day: Date,
     },
     /// `YOUNGER`: arrived within this many seconds (RFC 5032).
     Younger(u32),
@@ -153,6 +152,11 @@ impl Search {
 }
 
 impl Returns {
+    /// Whether anything but SAVE is asked for; else there is no ESEARCH response (RFC 5182 section 2.1).
+    pub fn wants_response(self) -> bool {
+        self.min || self.max || self.all || self.count
+    }
+
     /// `"(" [search-return-opt *(SP search-return-opt)] ")"`
     ///
     /// # Errors
@@ -485,3 +489,7 @@ fn object_id(args: &mut Args<'_>) -> Parsed<String> {
         _ => expected("an object identifier of at most 255 octets"),
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -2,9 +2,9 @@
 //!
 //! **Bounds.** A part number has at most [`LEVELS`] levels, a list of header fields at most [`FIELDS`] names.
 
-use std::num::NonZeroU32;
-
 use super::args::{Args, Parsed, expected};
+use crate::message::part::{Part, Span};
+use crate::message::section;
 
 /// Deepest part number.
 pub const LEVELS: usize = 50;
@@ -15,8 +15,8 @@ pub const FIELDS: usize = 200;
 /// `section = "[" [section-spec] "]"`
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Section {
-    /// `section-part`; empty for the message itself.
-    pub part: Vec<NonZeroU32>,
+    /// `section-part`, numbers from 1; empty for the message itself.
+    pub part: Vec<u32>,
     /// What of that part.
     pub text: SectionText,
 }
@@ -81,9 +81,32 @@ impl Section {
         args.octet(b']', "the end of a section")?;
         Ok(section)
     }
+
+    /// Where these octets lie in the message with this root; for header fields: where the header is that they are
+    /// taken from. None if the message has no such section.
+    pub fn span(&self, root: &Part) -> Option<Span> {
+        root.section(
+            &self.part,
+            match self.text {
+                SectionText::All => section::SectionText::Whole,
+                SectionText::Header
+                | SectionText::HeaderFields(_)
+                | SectionText::HeaderFieldsNot(_) => section::SectionText::Header,
+                SectionText::Text => section::SectionText::Text,
+                SectionText::Mime => section::SectionText::Mime,
+            },
+        )
+    }
 }
 
 impl Partial {
+    /// The octets of `whole` that this names; none at its end if `offset` is beyond it (RFC 9051 section 6.4.5).
+    pub fn of(self, whole: Span) -> Span {
+        let start = whole.start.saturating_add(self.offset).min(whole.end);
+        let end = start.saturating_add(self.octets).min(whole.end);
+        Span { start, end }
+    }
+
     /// A partial, if one is next.
     ///
     /// # Errors
@@ -107,7 +130,7 @@ impl Partial {
 ///
 /// # Errors
 /// `Syntax`.
-pub fn section_binary(args: &mut Args<'_>) -> Parsed<Vec<NonZeroU32>> {
+pub fn section_binary(args: &mut Args<'_>) -> Parsed<Vec<u32>> {
     args.octet(b'[', "a section")?;
     let part = match args.peek() {
         Some(b']') => Vec::new(),
@@ -118,14 +141,14 @@ pub fn section_binary(args: &mut Args<'_>) -> Parsed<Vec<NonZeroU32>> {
 }
 
 /// `section-part = nz-number *("." nz-number)`; a dot before a letter is left alone.
-fn part_number(args: &mut Args<'_>) -> Parsed<Vec<NonZeroU32>> {
-    let mut part = vec![args.nz_number()?];
+fn part_number(args: &mut Args<'_>) -> Parsed<Vec<u32>> {
+    let mut part = vec![args.nz_number()?.get()];
     while let [b'.', b'0'..=b'9', ..] = args.rest() {
         args.try_octet(b'.');
         if part.len() == LEVELS {
             return expected("a part number of at most 50 levels");
         }
-        part.push(args.nz_number()?);
+        part.push(args.nz_number()?.get());
     }
     Ok(part)
 }
@@ -169,5 +192,37 @@ pub fn header_field(args: &mut Args<'_>) -> Parsed<String> {
     match std::str::from_utf8(&name) {
         Ok(text) if !name.is_empty() && name.iter().all(is_name) => Ok(text.into()),
         _ => expected("the name of a header field"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_stays_inside() {
+        let whole = Span { start: 10, end: 20 };
+        let of = |offset, octets| Partial { offset, octets }.of(whole);
+        assert_eq!(of(0, 5), Span { start: 10, end: 15 });
+        assert_eq!(of(8, 5), Span { start: 18, end: 20 });
+        assert_eq!(of(u64::MAX, u64::MAX), Span { start: 20, end: 20 });
+    }
+
+    #[test]
+    fn header_fields_are_taken_from_the_header() {
+        let summary = crate::message::summary::Summary::of(b"Subject: x\r\n\r\nbody\r\n");
+        let span = |text| Section::of_message(text).span(&summary.root);
+        assert_eq!(
+            span(SectionText::HeaderFields(vec!["To".into()])),
+            span(SectionText::Header)
+        );
+        assert_eq!(span(SectionText::Header), Some(Span { start: 0, end: 14 }));
+        assert_eq!(span(SectionText::Text), Some(Span { start: 14, end: 20 }));
+        assert_eq!(span(SectionText::All), Some(Span { start: 0, end: 20 }));
+        let missing = Section {
+            part: vec![2],
+            text: SectionText::All,
+        };
+        assert_eq!(missing.span(&summary.root), None);
     }
 }

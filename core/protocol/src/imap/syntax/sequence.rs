@@ -260,3 +260,7 @@ impl<N: Number> fmt::Display for NumberSet<N> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "sequence_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! What a rebuild needs beside the octets, as extended attributes `user.postrider.*` where the file system has them.
 //!
 //! **On failure.** Nothing depends on attributes: where they cannot be written (no support, no room, names too long) the key
-//! alone tells account, mailbox, date and checksum, and the put succeeds all the same.
+//! and the time of the file tell account, mailbox, date and checksum, and the put succeeds all the same.
 
 use std::{
     fs::File,
@@ -68,9 +68,8 @@ pub(super) fn read(file: &File, key: &BlobKey) -> BlobMeta {
         mailbox: text(MAILBOX).unwrap_or(known.mailbox),
         internal_date: text(DATE)
             .and_then(|date| date.parse().ok())
-            .or_else(|| key.unique().map(|unique| unique.internal_date().0))
             .or_else(modified)
-            .unwrap_or(0),
+            .unwrap_or(known.internal_date),
         sender: text(SENDER).unwrap_or_default(),
         recipient: text(RECIPIENT).unwrap_or_default(),
     }

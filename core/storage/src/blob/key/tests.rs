@@ -208,7 +208,7 @@ fn a_unique_part_means_what_it_says_or_nothing() {
         assert_ne!(text, text.replace(from, to));
         assert_eq!(Unique::parse(&text.replace(from, to)), None, "{from} {to}");
     }
-    assert_eq!(unique("h", -7, 1).internal_date(), Timestamp(0));
+    assert_eq!(unique("h", -7, 1).made(), Timestamp(0));
     assert_eq!(unique("a/b:c,D", 0, 1).host, "a_b_c_d");
 }
 

@@ -1,0 +1,261 @@
+//! FETCH (RFC 9051 section 6.4.5).
+//!
+//! What the snapshot knows is written at once; what the summary knows comes with one ask for a few hundred messages; octets of
+//! messages go from the store to the peer and never through here. `\Seen` is set before the octets are sent, for all messages
+//! of the command in one change, so that the responses can tell it.
+
+mod octets;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::*;
+use crate::imap::ask::{Access, Answer, Ask, MESSAGES_PER_ASK, StoreMode};
+use crate::imap::response::fetch::FetchResponse;
+use crate::imap::response::flags::Recency;
+use crate::imap::session::Selected;
+use crate::imap::snapshot::Entry;
+use crate::imap::syntax::fetch::{Fetch, FetchItem};
+use crate::imap::syntax::flag::FlagList;
+use crate::imap::types::{Flags, SeqNum, Uid as MessageUid};
+use crate::message::summary::Summary;
+use crate::session::BATCH;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "FETCH",
+    states: SELECTED,
+    uid: Uid::May,
+    by_sequence: true,
+    run,
+    ..PLAIN
+};
+
+/// A FETCH under way.
+pub(super) struct Job {
+    items: Arc<[FetchItem]>,
+    needs: Needs,
+    /// Messages to come, rising.
+    uids: VecDeque<MessageUid>,
+    /// Messages that became `\Seen`, rising: their flags are told too.
+    seen: Vec<MessageUid>,
+}
+
+/// What the dearest item of a FETCH needs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Needs {
+    Snapshot,
+    Summary,
+    Octets,
+}
+
+fn needs(item: &FetchItem) -> Result<Needs, Refusal> {
+    Ok(match item {
+        FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::Uid => {
+            Needs::Snapshot
+        }
+        FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Needs::Summary,
+        FetchItem::Section { .. } | FetchItem::Binary { .. } | FetchItem::BinarySize { .. } => {
+            Needs::Octets
+        }
+        FetchItem::ModSeq
+        | FetchItem::EmailId
+        | FetchItem::ThreadId
+        | FetchItem::SaveDate
+        | FetchItem::Preview { .. } => {
+            return Err(Refusal::Bad("this item's extension is not offered"));
+        }
+    })
+}
+
+fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
+    let fetch = Fetch::parse(args)?;
+    if fetch.changed_since.is_some() {
+        return Err(Refusal::Bad("CONDSTORE is not offered"));
+    }
+    let mut items = fetch.items;
+    if session.by_uid() && !items.contains(&FetchItem::Uid) {
+        items.insert(0, FetchItem::Uid);
+    }
+    let mut dearest = Needs::Snapshot;
+    for item in &items {
+        dearest = dearest.max(needs(item)?);
+    }
+    let uids = session.named(&fetch.set)?;
+    let mut job = Job {
+        needs: dearest,
+        uids: uids.into(),
+        seen: Vec::new(),
+        items: items.into(),
+    };
+    job.seen = to_be_seen(session.selected()?, &job);
+    match job.seen.is_empty() {
+        true => go_on(session, job),
+        false => set_seen(job),
+    }
+}
+
+/// The messages that this FETCH makes `\Seen`.
+fn to_be_seen(selected: &Selected, job: &Job) -> Vec<MessageUid> {
+    if selected.access == Access::ReadOnly || !job.items.iter().any(FetchItem::sets_seen) {
+        return Vec::new();
+    }
+    let messages = selected.view.messages();
+    let unseen = |uid: &&MessageUid| {
+        let found = messages.find(**uid);
+        found.is_some_and(|(_, entry)| !entry.flags.contains(Flags::SEEN))
+    };
+    job.uids.iter().filter(unseen).copied().collect()
+}
+
+fn set_seen(mut job: Job) -> Result<Step, Refusal> {
+    let ask = Ask::Store {
+        uids: job.seen.clone(),
+        mode: StoreMode::Add,
+        flags: FlagList {
+            system: Flags::SEEN,
+            ..FlagList::default()
+        },
+        unchanged_since: None,
+    };
+    Step::wait(For::Answer(ask), move |session, event| {
+        match event {
+            Event::Answer(Answer::Stored { synced, .. }) => {
+                let expunges = session.expunges();
+                session.tell(synced, expunges, &job.seen);
+            }
+            // Reading is worth more than the mark that it was read.
+            _ => job.seen.clear(),
+        }
+        go_on(session, job)
+    })
+}
+
+/// The next messages.
+fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
+    if job.needs == Needs::Snapshot {
+        let (rev2, utf8) = (session.enabled.rev2, session.utf8());
+        let selected = session.selected.as_mut().ok_or(Refusal::Bug)?;
+        let mut text = std::mem::take(session.out.text());
+        while let Some(uid) = job.uids.pop_front() {
+            let Some(message) = Message::of(selected, uid, None, rev2) else {
+                continue;
+            };
+            message.write_all(&job, utf8, &mut text);
+            if text.len() >= BATCH {
+                break;
+            }
+        }
+        *session.out.text() = text;
+        return match job.uids.is_empty() {
+            true => Step::done(),
+            false => Step::resume(|session| go_on(session, job)),
+        };
+    }
+    let count = job.uids.len().min(MESSAGES_PER_ASK);
+    let uids: Vec<MessageUid> = job.uids.drain(..count).collect();
+    if uids.is_empty() {
+        return Step::done();
+    }
+    Step::ask(
+        Ask::Summaries { uids },
+        move |session, answer| match answer {
+            Answer::Summaries(summaries) if job.needs == Needs::Summary => {
+                with_summaries(session, job, &summaries)
+            }
+            Answer::Summaries(summaries) => octets::next(session, job, summaries.into()),
+            _ => Err(Refusal::Bug),
+        },
+    )
+}
+
+fn with_summaries(
+    session: &mut ImapSession,
+    job: Job,
+    summaries: &[(MessageUid, Arc<Summary>)],
+) -> Result<Step, Refusal> {
+    let (rev2, utf8) = (session.enabled.rev2, session.utf8());
+    let selected = session.selected.as_mut().ok_or(Refusal::Bug)?;
+    let text = session.out.text();
+    for (uid, summary) in summaries {
+        let Some(message) = Message::of(selected, *uid, Some(summary), rev2) else {
+            continue;
+        };
+        message.write_all(&job, utf8, text);
+    }
+    match job.uids.is_empty() {
+        true => Step::done(),
+        false => Step::resume(|session| go_on(session, job)),
+    }
+}
+
+/// A message as its client knows it.
+pub(super) struct Message<'a> {
+    seq: SeqNum,
+    entry: &'a Entry,
+    keywords: &'a [String],
+    recency: Recency,
+    summary: Option<&'a Arc<Summary>>,
+}
+
+impl<'a> Message<'a> {
+    fn of(
+        selected: &'a Selected,
+        uid: MessageUid,
+        summary: Option<&'a Arc<Summary>>,
+        rev2: bool,
+    ) -> Option<Self> {
+        let messages = selected.view.messages();
+        let (seq, entry) = messages.find(uid)?;
+        Some(Self {
+            seq,
+            entry,
+            keywords: messages.keywords(),
+            recency: selected.recency(uid, rev2),
+            summary,
+        })
+    }
+
+    /// Writes the whole response of a FETCH without octets.
+    fn write_all(&self, job: &Job, utf8: Utf8, out: &mut BytesMut) {
+        let mut response = self.open(utf8, out);
+        for item in job.items.iter() {
+            self.write(item, &mut response, out);
+        }
+        if self.told_seen(job) {
+            response.flags(self.entry.flags, self.keywords, self.recency, out);
+        }
+        response.close(out);
+    }
+
+    /// Whether this FETCH made the message `\Seen` and nobody asked for its flags: they are told all the same.
+    fn told_seen(&self, job: &Job) -> bool {
+        job.seen.binary_search(&self.entry.uid).is_ok() && !job.items.contains(&FetchItem::Flags)
+    }
+
+    /// Begins the response.
+    fn open(&self, utf8: Utf8, out: &mut BytesMut) -> FetchResponse {
+        FetchResponse::open(self.seq, utf8, out)
+    }
+
+    /// Writes an item that the snapshot or the summary knows. Says whether it was one.
+    fn write(&self, item: &FetchItem, response: &mut FetchResponse, out: &mut BytesMut) -> bool {
+        let entry = self.entry;
+        match (item, self.summary) {
+            (FetchItem::Flags, _) => {
+                response.flags(entry.flags, self.keywords, self.recency, out);
+            }
+            (FetchItem::InternalDate, _) => response.internal_date(entry.internal_date, out),
+            (FetchItem::Size, _) => response.size(u64::from(entry.size), out),
+            (FetchItem::Uid, _) => response.uid(entry.uid, out),
+            (FetchItem::Envelope, Some(summary)) => response.envelope(&summary.envelope, out),
+            (FetchItem::Body, Some(summary)) => response.body(&summary.root, out),
+            (FetchItem::BodyStructure, Some(summary)) => {
+                response.body_structure(&summary.root, out);
+            }
+            _ => return false,
+        }
+        true
+    }
+}

@@ -1,0 +1,42 @@
+//! IDLE (RFC 9051 section 6.3.13, RFC 2177): news at once, until the client says DONE.
+
+use super::*;
+use crate::imap::ask::{Answer, Ask};
+use crate::imap::session::{Event, For};
+use crate::imap::view::Expunges;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "IDLE",
+    states: LOGGED_IN,
+    run,
+    ..PLAIN
+};
+
+fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
+    args.end()?;
+    session.out.line("+ idling");
+    idle()
+}
+
+fn idle() -> Result<Step, Refusal> {
+    Step::wait(For::LineOrChange, |session, event| match event {
+        Event::Line(line) if line.eq_ignore_ascii_case(b"DONE") => Step::done(),
+        Event::Line(_) => Err(Refusal::Bad("expected DONE")),
+        Event::Changed => look(session),
+        _ => Err(Refusal::Bug),
+    })
+}
+
+fn look(session: &mut ImapSession) -> Result<Step, Refusal> {
+    let recent = session.recent();
+    Step::wait(For::Answer(Ask::Sync { recent }), |session, event| {
+        // What cannot be told now is told with the next change, or at the end.
+        if let Event::Answer(Answer::Synced(synced)) = event {
+            session.told_all();
+            session.tell(synced, Expunges::Allowed, &[]);
+        } else {
+            session.told_all();
+        }
+        idle()
+    })
+}

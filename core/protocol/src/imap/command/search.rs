@@ -1,0 +1,315 @@
+//! SEARCH (RFC 9051 section 6.4.4) with its result options (RFC 4731) and `$` (RFC 5182).
+//!
+//! The session decides what it can from the snapshot, then from summaries; only messages that are still open after that are
+//! looked into, by the engine, a few hundred an ask.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::*;
+use crate::imap::ask::{Answer, Ask, Found, MESSAGES_PER_ASK};
+use crate::imap::response::search as response;
+use crate::imap::search::{self, Verdict};
+use crate::imap::snapshot::Entry;
+use crate::imap::syntax::Numbering;
+use crate::imap::syntax::search::{Returns, Search, SearchKey};
+use crate::imap::syntax::sequence::{NumberSet, SequenceSet};
+use crate::imap::types::{SeqNum, Uid as MessageUid};
+
+pub(super) const SPEC: Spec = Spec {
+    name: "SEARCH",
+    states: SELECTED,
+    uid: Uid::May,
+    by_sequence: true,
+    run,
+    ..PLAIN
+};
+
+/// Messages decided from the snapshot before others get their turn.
+const ENTRIES_PER_STEP: usize = 50_000;
+
+fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
+    let Search { returns, key } = Search::parse(args)?;
+    let sets = Sets::of(session, &key)?;
+    let selected = session.selected()?;
+    let messages = selected.view.messages();
+    let mut looking = Looking {
+        leaves: leaves_of(&key),
+        returns,
+        sets,
+        key,
+        found: Vec::new(),
+        open: VecDeque::new(),
+        next: Some(MessageUid(0)),
+    };
+    if messages.count() == 0 {
+        looking.next = None;
+    }
+    by_entries(session, looking)
+}
+
+/// A search under way.
+struct Looking {
+    key: SearchKey,
+    returns: Option<Returns>,
+    sets: Sets,
+    /// The keys that need the message itself.
+    leaves: Arc<[SearchKey]>,
+    found: Vec<MessageUid>,
+    /// Not decided by the snapshot, rising.
+    open: VecDeque<MessageUid>,
+    /// Where to go on in the snapshot.
+    next: Option<MessageUid>,
+}
+
+/// The sets that a search names, resolved when it begins.
+struct Sets(Vec<(SequenceSet, bool, NumberSet<MessageUid>)>);
+
+impl Sets {
+    fn of(session: &mut ImapSession, key: &SearchKey) -> Result<Self, Refusal> {
+        let selected = session.selected()?;
+        let messages = selected.view.messages();
+        let mut sets = Vec::new();
+        let mut beyond = false;
+        key.visit(&mut |key| {
+            let (set, by_uid) = match key {
+                SearchKey::Sequence(set) => (set, false),
+                SearchKey::Uid(set) => (set, true),
+                _ => return,
+            };
+            let mut uids = NumberSet::default();
+            match set {
+                SequenceSet::Saved => selected.saved.iter().for_each(|uid| uids.push(*uid)),
+                SequenceSet::Listed(listed) if by_uid => {
+                    uids = listed.resolve(messages.last_uid());
+                }
+                SequenceSet::Listed(listed) => {
+                    beyond |= listed.largest_written() > messages.count();
+                    for (first, last) in listed.resolve(SeqNum(messages.count())).ranges() {
+                        if let (Some(first), Some(last)) =
+                            (messages.get(*first), messages.get(*last))
+                        {
+                            uids.push_range(first.uid, last.uid);
+                        }
+                    }
+                }
+            }
+            sets.push((set.clone(), by_uid, uids));
+        });
+        match beyond {
+            true => Err(Refusal::Bad("no message has this sequence number")),
+            false => Ok(Self(sets)),
+        }
+    }
+
+    fn contains(&self, set: &SequenceSet, by_uid: bool, uid: MessageUid) -> bool {
+        let found = self
+            .0
+            .iter()
+            .find(|(known, kind, _)| *kind == by_uid && known == set);
+        found.is_some_and(|(_, _, uids)| uids.contains(uid))
+    }
+}
+
+/// The keys that may need the message itself, each once.
+fn leaves_of(key: &SearchKey) -> Arc<[SearchKey]> {
+    let mut leaves: Vec<SearchKey> = Vec::new();
+    key.visit(&mut |key| {
+        let looks_inside = matches!(
+            key,
+            SearchKey::Header { .. } | SearchKey::Body(_) | SearchKey::Text(_)
+        );
+        if looks_inside && !leaves.contains(key) {
+            leaves.push(key.clone());
+        }
+    });
+    leaves.into()
+}
+
+impl Looking {
+    /// Decides a leaf as far as the snapshot goes.
+    fn leaf(&self, key: &SearchKey, entry: &Entry, session: &Facts<'_>) -> Verdict {
+        match key {
+            SearchKey::Sequence(set) => Some(self.sets.contains(set, false, entry.uid)),
+            SearchKey::Uid(set) => Some(self.sets.contains(set, true, entry.uid)),
+            SearchKey::Recent => Some(session.selected.is_recent(entry.uid)),
+            key => search::by_entry(key, entry, session.keywords),
+        }
+    }
+}
+
+/// What a session knows of its mailbox.
+struct Facts<'a> {
+    selected: &'a crate::imap::session::Selected,
+    keywords: &'a [String],
+}
+
+fn by_entries(session: &mut ImapSession, mut looking: Looking) -> Result<Step, Refusal> {
+    let selected = session.selected()?;
+    let messages = selected.view.messages();
+    let facts = Facts {
+        selected,
+        keywords: messages.keywords(),
+    };
+    let mut next = None;
+    if let Some(from) = looking.next {
+        for (count, (_, entry)) in messages.iter_from(from).enumerate() {
+            if count == ENTRIES_PER_STEP {
+                next = Some(entry.uid);
+                break;
+            }
+            if selected.view.is_gone(entry.uid) {
+                continue;
+            }
+            match search::decide(&looking.key, &mut |key| looking.leaf(key, entry, &facts)) {
+                Some(true) => looking.found.push(entry.uid),
+                Some(false) => {}
+                None => looking.open.push_back(entry.uid),
+            }
+        }
+    }
+    looking.next = next;
+    match looking.next {
+        Some(_) => Step::resume(|session| by_entries(session, looking)),
+        None => by_summaries(session, looking),
+    }
+}
+
+fn by_summaries(session: &mut ImapSession, mut looking: Looking) -> Result<Step, Refusal> {
+    let count = looking.open.len().min(MESSAGES_PER_ASK);
+    let uids: Vec<MessageUid> = looking.open.drain(..count).collect();
+    if uids.is_empty() {
+        return answer(session, looking);
+    }
+    Step::ask(Ask::Summaries { uids }, move |session, answer| {
+        let Answer::Summaries(summaries) = answer else {
+            return Err(Refusal::Bug);
+        };
+        let selected = session.selected()?;
+        let messages = selected.view.messages();
+        let facts = Facts {
+            selected,
+            keywords: messages.keywords(),
+        };
+        let mut open = Vec::new();
+        for (uid, summary) in summaries {
+            let Some((_, entry)) = messages.find(uid) else {
+                continue;
+            };
+            let verdict = search::decide(&looking.key, &mut |key| {
+                looking
+                    .leaf(key, entry, &facts)
+                    .or_else(|| search::by_summary(key, entry, &summary))
+            });
+            match verdict {
+                Some(true) => looking.found.push(uid),
+                Some(false) => {}
+                None => open.push((uid, summary)),
+            }
+        }
+        match open.is_empty() {
+            true => by_summaries(session, looking),
+            false => by_messages(looking, open),
+        }
+    })
+}
+
+fn by_messages(
+    mut looking: Looking,
+    open: Vec<(MessageUid, Arc<crate::message::summary::Summary>)>,
+) -> Result<Step, Refusal> {
+    let ask = Ask::Search {
+        keys: looking.leaves.clone(),
+        uids: open.iter().map(|(uid, _)| *uid).collect(),
+    };
+    Step::ask(ask, move |session, answer| {
+        let Answer::Found(found) = answer else {
+            return Err(Refusal::Bug);
+        };
+        let selected = session.selected()?;
+        let messages = selected.view.messages();
+        let facts = Facts {
+            selected,
+            keywords: messages.keywords(),
+        };
+        for Found { uid, matches } in found {
+            let Some((_, entry)) = messages.find(uid) else {
+                continue;
+            };
+            let summary = open.iter().find(|(open, _)| *open == uid);
+            let verdict = search::decide(&looking.key, &mut |key| {
+                if let Some(verdict) = looking.leaf(key, entry, &facts) {
+                    return Some(verdict);
+                }
+                if let Some(leaf) = looking.leaves.iter().position(|leaf| leaf == key) {
+                    return matches.get(leaf).copied();
+                }
+                summary.and_then(|(_, summary)| search::by_summary(key, entry, summary))
+            });
+            // What nobody can decide (a key of an extension we do not speak) is not found.
+            if verdict == Some(true) {
+                looking.found.push(uid);
+            }
+        }
+        Step::resume(|session| by_summaries(session, looking))
+    })
+}
+
+fn answer(session: &mut ImapSession, mut looking: Looking) -> Result<Step, Refusal> {
+    looking.found.sort_unstable();
+    let (by_uid, rev2, tag) = (
+        session.by_uid(),
+        session.enabled.rev2,
+        session.tag().to_owned(),
+    );
+    let returns = match (looking.returns, rev2) {
+        (None, true) => Some(Returns {
+            all: true,
+            ..Returns::default()
+        }),
+        (returns, _) => returns,
+    };
+    if returns.is_some_and(|returns| returns.save) {
+        session.selected()?.saved = saved(&returns.unwrap_or_default(), &looking.found);
+    }
+    let selected = session.selected()?;
+    let messages = selected.view.messages();
+    let mut uids = NumberSet::default();
+    let mut seqs = NumberSet::default();
+    for uid in &looking.found {
+        match by_uid {
+            true => uids.push(*uid),
+            false => messages
+                .find(*uid)
+                .into_iter()
+                .for_each(|(seq, _)| seqs.push(seq)),
+        }
+    }
+    let text = session.out.text();
+    match returns {
+        // SAVE alone has nothing to tell (RFC 5182 section 2.1).
+        Some(returns)
+            if returns.save && !(returns.min || returns.max || returns.all || returns.count) => {}
+        Some(returns) if by_uid => {
+            response::esearch(&tag, Numbering::Uid, returns, &uids, None, text);
+        }
+        Some(returns) => {
+            response::esearch(&tag, Numbering::Sequence, returns, &seqs, None, text);
+        }
+        None if by_uid => response::search(&uids, None, text),
+        None => response::search(&seqs, None, text),
+    }
+    Step::done()
+}
+
+/// What `$` stands for after SAVE: all, or only MIN and MAX if only these were asked for (RFC 5182 section 2.4).
+fn saved(returns: &Returns, found: &[MessageUid]) -> Vec<MessageUid> {
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return found.to_vec();
+    }
+    let min = found.first().filter(|_| returns.min);
+    let max = found.last().filter(|_| returns.max);
+    let mut saved: Vec<MessageUid> = min.into_iter().chain(max).copied().collect();
+    saved.dedup();
+    saved
+}

@@ -1,0 +1,652 @@
+//! The IMAP session: inputs in, actions out, no I/O (RFC 9051 section 3).
+//!
+//! A command runs as a chain of [`Step`]s: each says what it waits for and what to do then, so that every command reads from
+//! top to bottom in its own file. The session writes the tagged response, once, after telling what else changed.
+//!
+//! **Invariants.** One command is open at a time; its chain ends in exactly one tagged response, or in `BYE`.
+//! I5: `EXPUNGE` is told only at the end of commands whose [`Spec`](super::command::Spec) allows it, and in IDLE.
+//! **Bounds.** See [`Limits`].
+
+mod assembly;
+mod tell;
+
+pub(super) use self::tell::{flags_of, mailbox_flags};
+
+use crate::session::{Action, Input, Output, Patience, Receive, Received, Session, SpoolStart};
+
+use self::assembly::{Assembled, Assembly};
+use super::ask::{Access, Answer, Ask, Recent, Synced, Trouble};
+use super::command::{self, Refusal, Spec};
+use super::response::code::Code;
+use super::response::condition::{self, Condition};
+use super::response::trouble::{Missing, refusal};
+use super::syntax::command::{Command, CommandError, Numbering};
+use super::syntax::sequence::SequenceSet;
+use super::types::{SeqNum, Uid};
+use super::view::{Expunges, View};
+
+/// Numbers that bound a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Octets of a line before login.
+    pub line_before_login: usize,
+    /// Octets of a line.
+    pub line: usize,
+    /// Octets of a command with its literals before login.
+    pub command_before_login: usize,
+    /// Octets of a command with its literals, but for a message that is appended.
+    pub command: usize,
+    /// Octets of a message that is appended.
+    pub message: u64,
+    /// Commands in a row that were not understood before the connection is closed, before login.
+    pub errors_before_login: u32,
+    /// Commands in a row that were not understood before the connection is closed.
+    pub errors: u32,
+    /// Failed logins before the connection is closed.
+    pub login_failures: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line_before_login: 8 * 1024,
+            line: 64 * 1024,
+            command_before_login: 16 * 1024,
+            command: 256 * 1024,
+            message: 100 << 20,
+            errors_before_login: 3,
+            errors: 20,
+            login_failures: 3,
+        }
+    }
+}
+
+/// What a session is told at its birth.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name in the greeting.
+    pub hostname: String,
+    /// Whether the connection is secured already (implicit TLS, or a proxy that ended the TLS).
+    pub secured: bool,
+    /// Whether STARTTLS is offered.
+    pub starttls: bool,
+    /// Its bounds.
+    pub limits: Limits,
+}
+
+/// State of a connection (RFC 9051 section 3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Not authenticated.
+    NotAuthenticated,
+    /// Authenticated, no mailbox selected.
+    Authenticated,
+    /// A mailbox is selected.
+    Selected,
+    /// Said goodbye.
+    Logout,
+}
+
+/// What the client switched on by ENABLE, or by using it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Enabled {
+    /// `IMAP4rev2`: UTF-8 names and strings, ESEARCH instead of SEARCH, no `\Recent`.
+    pub rev2: bool,
+}
+
+/// The selected mailbox.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub access: Access,
+    pub view: View,
+    /// Ranges of UIDs that are `\Recent` for this session, rising.
+    pub recent: Vec<std::ops::Range<u32>>,
+    /// What `$` stands for (SEARCHRES, RFC 5182), rising.
+    pub saved: Vec<Uid>,
+}
+
+/// Something happened that a command waited for.
+#[derive(Debug)]
+pub(super) enum Event<'a> {
+    Answer(Answer),
+    Line(&'a [u8]),
+    Received(Received),
+    Changed,
+    Resume,
+    Secured,
+}
+
+/// What a command does when what it waited for happens.
+pub(super) type Then = Box<dyn FnOnce(&mut ImapSession, Event<'_>) -> Result<Step, Refusal> + Send>;
+
+/// What a command waits for.
+#[derive(Debug)]
+pub(super) enum For {
+    Answer(Ask),
+    /// One more line, which is not a command.
+    Line,
+    /// One more line, or a change.
+    LineOrChange,
+    /// Octets into the spool.
+    Spool(u64),
+    /// Octets thrown away.
+    Discard(u64),
+    /// The text so far written.
+    Resume,
+    /// The handshake.
+    StartTls,
+}
+
+/// One step of a command.
+pub(super) enum Step {
+    /// It is done: tagged `OK` with this code.
+    Done(Option<Code>),
+    /// It is done and the tagged response is sent already.
+    Silent,
+    /// It waits.
+    Wait(For, Then),
+}
+
+impl Step {
+    /// Done, and answered already.
+    pub fn silent() -> Result<Step, Refusal> {
+        Ok(Step::Silent)
+    }
+
+    /// Done, without a response code.
+    pub fn done() -> Result<Step, Refusal> {
+        Ok(Step::Done(None))
+    }
+
+    /// Asks, and goes on with the answer. A refusal ends the command with the `NO` that belongs to it.
+    pub fn ask(
+        ask: Ask,
+        then: impl FnOnce(&mut ImapSession, Answer) -> Result<Step, Refusal> + Send + 'static,
+    ) -> Result<Step, Refusal> {
+        Step::wait(For::Answer(ask), |session, event| match event {
+            Event::Answer(Answer::Refused(trouble)) => Err(trouble.into()),
+            Event::Answer(answer) => then(session, answer),
+            _ => Err(Refusal::Bug),
+        })
+    }
+
+    /// Asks for something whose only good answer is [`Answer::Done`], and is done with it.
+    pub fn ask_done(ask: Ask) -> Result<Step, Refusal> {
+        Step::ask(ask, |_, answer| match answer {
+            Answer::Done => Step::done(),
+            _ => Err(Refusal::Bug),
+        })
+    }
+
+    /// Lets what was said so far go out, and goes on.
+    pub fn resume(
+        then: impl FnOnce(&mut ImapSession) -> Result<Step, Refusal> + Send + 'static,
+    ) -> Result<Step, Refusal> {
+        Step::wait(For::Resume, |session, _| then(session))
+    }
+
+    /// Waits for anything.
+    pub fn wait(
+        what: For,
+        then: impl FnOnce(&mut ImapSession, Event<'_>) -> Result<Step, Refusal> + Send + 'static,
+    ) -> Result<Step, Refusal> {
+        Ok(Step::Wait(what, Box::new(then)))
+    }
+}
+
+/// The command that is running.
+struct Open {
+    tag: String,
+    spec: &'static Spec,
+    /// `UID` stood before it.
+    by_uid: bool,
+    waits_for_line: bool,
+    waits_for_change: bool,
+    then: Option<Then>,
+}
+
+/// One IMAP connection's protocol state.
+pub struct ImapSession {
+    pub(super) config: Config,
+    pub(super) state: State,
+    pub(super) secured: bool,
+    pub(super) enabled: Enabled,
+    pub(super) account: Option<String>,
+    pub(super) selected: Option<Selected>,
+    pub(super) login_failures: u32,
+    pub(super) out: Output<Ask>,
+    errors: u32,
+    assembly: Assembly,
+    open: Option<Open>,
+    /// Something changed that the client has not been told.
+    behind: bool,
+    last_command: &'static str,
+}
+
+impl std::fmt::Debug for ImapSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImapSession")
+            .field("state", &self.state)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session for ImapSession {
+    type Ask = Ask;
+    type Answer = Answer;
+
+    fn on(&mut self, input: Input<'_, Answer>) -> Vec<Action<Ask>> {
+        match input {
+            Input::Open => self.greet(),
+            Input::Line(line) => self.on_line(line),
+            Input::LineTooLong => self.on_broken_line("line too long"),
+            Input::BareNewline => self.on_broken_line("lines end with CRLF"),
+            Input::Literal(octets) => self.assembly.literal(octets),
+            Input::Received(received) => self.on_received(received),
+            Input::Answer(answer) => self.go_on(Event::Answer(answer)),
+            Input::Secured => self.go_on(Event::Secured),
+            Input::Resume => self.go_on(Event::Resume),
+            Input::Changed => {
+                self.behind = self.selected.is_some();
+                if self.open.as_ref().is_some_and(|open| open.waits_for_change) {
+                    self.go_on(Event::Changed);
+                }
+            }
+            Input::Revoked => self.bye("your access has ended"),
+            Input::Drain => self.bye("server is going down, come back in a moment"),
+            Input::TimedOut => self.bye("idle for too long"),
+        }
+        std::mem::take(&mut self.out).finish()
+    }
+
+    fn line_limit(&self) -> usize {
+        match self.state {
+            State::NotAuthenticated => self.config.limits.line_before_login,
+            _ => self.config.limits.line,
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        match self.state {
+            State::NotAuthenticated => Patience::BeforeLogin,
+            _ if self.assembly.is_open() => Patience::Command,
+            _ => Patience::Idle,
+        }
+    }
+}
+
+impl ImapSession {
+    /// A session on a fresh connection.
+    pub fn new(config: Config) -> Self {
+        Self {
+            state: State::NotAuthenticated,
+            secured: config.secured,
+            config,
+            enabled: Enabled::default(),
+            account: None,
+            selected: None,
+            login_failures: 0,
+            out: Output::default(),
+            errors: 0,
+            assembly: Assembly::default(),
+            open: None,
+            behind: false,
+            last_command: "",
+        }
+    }
+
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The account that logged in.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Name of the command that began last, from the table of commands; for metrics.
+    pub fn last_command(&self) -> &'static str {
+        self.last_command
+    }
+
+    /// The selected mailbox.
+    pub(super) fn selected(&mut self) -> Result<&mut Selected, Refusal> {
+        self.selected.as_mut().ok_or(Refusal::Bug)
+    }
+
+    /// Whether `\Recent` is to be taken: a rev1 client with the mailbox selected read-write.
+    pub(super) fn recent(&self) -> Recent {
+        match &self.selected {
+            Some(selected) if selected.access == Access::ReadWrite && !self.enabled.rev2 => {
+                Recent::Claim
+            }
+            _ => Recent::Leave,
+        }
+    }
+
+    /// Whether the open command names messages by UID.
+    pub(super) fn by_uid(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.by_uid)
+    }
+
+    /// Tag of the open command, for ESEARCH.
+    pub(super) fn tag(&self) -> &str {
+        self.open.as_ref().map_or("", |open| &open.tag)
+    }
+
+    /// The messages that a set names, by UID, rising. A sequence number beyond the last message is an error; a UID that names
+    /// nothing is not (RFC 9051 section 6.4.9).
+    pub(super) fn named(&mut self, set: &SequenceSet) -> Result<Vec<Uid>, Refusal> {
+        let by_uid = self.by_uid();
+        let selected = self.selected()?;
+        let messages = selected.view.messages();
+        let SequenceSet::Listed(listed) = set else {
+            return Ok(selected.saved.clone());
+        };
+        let mut uids = Vec::new();
+        if by_uid {
+            for (first, last) in listed.resolve(messages.last_uid()).ranges() {
+                let from = messages.iter_from(*first).map(|(_, entry)| entry.uid);
+                uids.extend(from.take_while(|uid| uid <= last));
+            }
+            return Ok(uids);
+        }
+        if listed.largest_written() > messages.count() || messages.count() == 0 {
+            return Err(Refusal::Bad("no message has this sequence number"));
+        }
+        for (first, last) in listed.resolve(SeqNum(messages.count())).ranges() {
+            let Some(from) = messages.get(*first) else {
+                continue;
+            };
+            let from = messages.iter_from(from.uid);
+            uids.extend(
+                from.take_while(|(seq, _)| seq <= last)
+                    .map(|(_, entry)| entry.uid),
+            );
+        }
+        Ok(uids)
+    }
+
+    /// Nothing changes in a mailbox that was EXAMINEd.
+    pub(super) fn needs_write(&mut self) -> Result<(), Refusal> {
+        match self.selected()?.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(Refusal::No(None, "mailbox is selected read-only")),
+        }
+    }
+
+    /// No mailbox is selected any longer. A rev2 client is told (RFC 9051 section 7.1).
+    pub(super) fn leave(&mut self) {
+        self.selected = None;
+        self.behind = false;
+        self.state = State::Authenticated;
+    }
+
+    /// All that was noticed so far is being told.
+    pub(super) fn told_all(&mut self) {
+        self.behind = false;
+    }
+
+    /// Sends the tagged `OK` of the open command before the command is through.
+    pub(super) fn answer_now(&mut self, text: &str) {
+        let line = format!("{} OK {text}", self.tag());
+        self.out.line(line);
+    }
+
+    /// Ends the connection after a last word.
+    pub(super) fn bye(&mut self, text: &str) {
+        if self.state != State::Logout {
+            self.out.line(format!("* BYE {text}"));
+        }
+        self.state = State::Logout;
+        self.open = None;
+        self.out.push(Action::Close);
+    }
+
+    fn greet(&mut self) {
+        let capabilities = super::capability::list(self);
+        let host = self.config.hostname.clone();
+        self.out
+            .line(format!("* OK [CAPABILITY {capabilities}] {host} ready"));
+    }
+
+    fn on_line(&mut self, line: &[u8]) {
+        if self.open.as_ref().is_some_and(|open| open.waits_for_line) {
+            return self.go_on(Event::Line(line));
+        }
+        let login = self.state != State::NotAuthenticated;
+        let limits = self.config.limits;
+        match self.assembly.line(line, &limits, login, self.utf8()) {
+            Assembled::Command(command) => self.begin(&command),
+            Assembled::Literal { octets, sync } => {
+                if sync {
+                    self.out.line("+ OK");
+                }
+                self.out.push(Action::Receive(Receive::Literal { octets }));
+            }
+            Assembled::Message {
+                command,
+                octets,
+                sync,
+            } => self.begin_append(&command, octets, sync),
+            Assembled::Discard { octets } => {
+                self.out.push(Action::Receive(Receive::Discard { octets }));
+            }
+            Assembled::Refused { tag, text } => {
+                self.out.line(format!("{tag} BAD [TOOBIG] {text}"));
+                self.count_error();
+            }
+            Assembled::Hopeless => self.bye("literal too large"),
+        }
+    }
+
+    fn on_broken_line(&mut self, text: &'static str) {
+        if self.open.as_ref().is_some_and(|open| open.waits_for_line) {
+            return self.end(Err(Refusal::Bad(text)));
+        }
+        let tag = self.assembly.abandon();
+        self.misunderstood(&tag, text);
+    }
+
+    fn on_received(&mut self, received: Received) {
+        if self.open.is_some() {
+            self.go_on(Event::Received(received));
+        }
+    }
+
+    fn begin(&mut self, command: &[u8]) {
+        let mut command = match Command::parse(command, self.utf8()) {
+            Ok(command) => command,
+            Err(CommandError::NoTag) => return self.misunderstood("*", "expected a tag"),
+            Err(CommandError::NoName { tag, .. }) => {
+                return self.misunderstood(tag, "expected a command");
+            }
+        };
+        if let Some(spec) = self.admit(&command) {
+            let result = (spec.run)(self, &mut command.args);
+            self.proceed(result);
+        }
+    }
+
+    fn begin_append(&mut self, command: &[u8], octets: u64, sync: bool) {
+        // The assembly has parsed this far already.
+        let Ok(mut command) = Command::parse(command, self.utf8()) else {
+            return self.bye("internal error");
+        };
+        if self.admit(&command).is_some() {
+            let result = command::append::begin(self, &mut command.args, octets, sync);
+            self.proceed(result);
+        }
+    }
+
+    fn misunderstood(&mut self, tag: &str, text: &str) {
+        self.out.line(format!("{tag} BAD {text}"));
+        self.count_error();
+    }
+
+    /// Opens a command if there is one of this name and the state allows it.
+    fn admit(&mut self, command: &Command<'_>) -> Option<&'static Spec> {
+        let tag = command.tag;
+        let Some(spec) = command::find(command.name) else {
+            self.misunderstood(tag, "unknown command");
+            return None;
+        };
+        let by_uid = command.numbering == Numbering::Uid;
+        if by_uid && spec.uid == command::Uid::Never {
+            self.misunderstood(tag, "this command does not take UID");
+            return None;
+        }
+        if !spec.states.contains(&self.state) {
+            let text = format!("{} is not valid now", spec.name);
+            self.misunderstood(tag, &text);
+            return None;
+        }
+        self.last_command = spec.name;
+        self.open = Some(Open {
+            tag: tag.to_owned(),
+            spec,
+            by_uid,
+            waits_for_line: false,
+            waits_for_change: false,
+            then: None,
+        });
+        Some(spec)
+    }
+
+    fn go_on(&mut self, event: Event<'_>) {
+        let Some(then) = self.open.as_mut().and_then(|open| open.then.take()) else {
+            return;
+        };
+        let result = then(self, event);
+        self.proceed(result);
+    }
+
+    fn proceed(&mut self, result: Result<Step, Refusal>) {
+        let (what, then) = match result {
+            Ok(Step::Wait(what, then)) => (what, then),
+            Ok(Step::Done(code)) => return self.end(Ok(code)),
+            Ok(Step::Silent) => {
+                self.open = None;
+                return;
+            }
+            Err(refusal) => return self.end(Err(refusal)),
+        };
+        let Some(open) = self.open.as_mut() else {
+            return;
+        };
+        open.then = Some(then);
+        open.waits_for_line = matches!(what, For::Line | For::LineOrChange);
+        open.waits_for_change = matches!(what, For::LineOrChange);
+        match what {
+            For::Answer(ask) => self.out.push(Action::Ask(ask)),
+            For::Line => {}
+            For::LineOrChange => {
+                if self.behind {
+                    self.go_on(Event::Changed);
+                }
+            }
+            For::Spool(octets) => self.out.push(Action::Receive(Receive::Spool {
+                octets,
+                spool: SpoolStart::Fresh,
+            })),
+            For::Discard(octets) => {
+                self.out.push(Action::Receive(Receive::Discard { octets }));
+            }
+            For::Resume => self.out.push(Action::Resume),
+            For::StartTls => self.out.push(Action::StartTls),
+        }
+    }
+
+    /// The command is through. Before the tagged response the client is told what else changed.
+    fn end(&mut self, result: Result<Option<Code>, Refusal>) {
+        let Some(open) = self.open.as_ref() else {
+            return;
+        };
+        if matches!(result, Err(Refusal::Bug)) {
+            return self.bye("internal error");
+        }
+        if self.selected.is_none() || !(self.behind || open.spec.looks) {
+            return self.tagged(result);
+        }
+        let recent = self.recent();
+        self.proceed(Step::wait(
+            For::Answer(Ask::Sync { recent }),
+            move |session, event| {
+                // What cannot be told now is told later.
+                if let Event::Answer(Answer::Synced(synced)) = event {
+                    session.behind = false;
+                    let expunges = session.expunges();
+                    session.tell(synced, expunges, &[]);
+                }
+                session.tagged(result);
+                Step::silent()
+            },
+        ));
+    }
+
+    /// Whether the open command lets `EXPUNGE` be told at its end.
+    pub(super) fn expunges(&self) -> Expunges {
+        match &self.open {
+            Some(open) if open.spec.by_sequence && !open.by_uid => Expunges::Forbidden,
+            _ => Expunges::Allowed,
+        }
+    }
+
+    fn tagged(&mut self, result: Result<Option<Code>, Refusal>) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let mut bad = false;
+        match result {
+            Ok(code) => {
+                let text = format!("{} completed", open.spec.name);
+                condition::tagged(
+                    &open.tag,
+                    Condition::Ok,
+                    code.as_ref(),
+                    &text,
+                    self.out.text(),
+                );
+            }
+            Err(refusal) => {
+                bad = matches!(refusal, Refusal::Bad(_) | Refusal::Syntax(_));
+                refusal.write(&open.tag, self.out.text());
+            }
+        }
+        if bad {
+            self.count_error();
+        } else {
+            self.errors = 0;
+        }
+        if self.state == State::Logout {
+            self.out.push(Action::Close);
+        } else if self.login_failures >= self.config.limits.login_failures {
+            self.bye("too many failed logins");
+        }
+    }
+
+    fn count_error(&mut self) {
+        self.errors += 1;
+        let limit = match self.state {
+            State::NotAuthenticated => self.config.limits.errors_before_login,
+            _ => self.config.limits.errors,
+        };
+        if self.errors >= limit {
+            self.bye("too many errors");
+        }
+    }
+
+    /// Tells the client of what is new in a mailbox; messages in `told` are known to it already.
+    pub(super) fn tell(&mut self, synced: Synced, expunges: Expunges, told: &[Uid]) {
+        tell::tell(self, synced, expunges, told);
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Refusal {
+        let (code, text) = refusal(trouble, Missing::NonExistent);
+        Refusal::No(code, text)
+    }
+}

@@ -1,0 +1,127 @@
+//! Untagged responses about the selected mailbox that no command asked for (RFC 9051 section 7).
+
+use bytes::BytesMut;
+
+use super::{ImapSession, Synced};
+use crate::imap::ask::Access;
+use crate::imap::response::code::Code;
+use crate::imap::response::condition::{Condition, untagged};
+use crate::imap::response::fetch::FetchResponse;
+use crate::imap::response::flags::{self, Recency};
+use crate::imap::snapshot::Entry;
+use crate::imap::syntax::Utf8;
+use crate::imap::types::{Flags, SeqNum, Uid};
+use crate::imap::view::Expunges;
+
+/// Keywords a mailbox may know: the bits of [`Flags`] that are no system flags, but for the sign.
+const KEYWORDS: usize = 58;
+
+/// Tells the client of what is new. Flags of messages in `told` (rising) are known to it already.
+pub(super) fn tell(session: &mut ImapSession, synced: Synced, expunges: Expunges, told: &[Uid]) {
+    let (rev2, by_uid) = (session.enabled.rev2, session.by_uid());
+    let Some(selected) = session.selected.as_mut() else {
+        return;
+    };
+    if !synced.recent.is_empty() {
+        selected.recent.push(synced.recent);
+    }
+    let news = selected.view.advance(synced.snapshot, expunges);
+    for seq in &news.expunged {
+        session.out.line(format!("* {seq} EXPUNGE"));
+    }
+    if !news.expunged.is_empty() {
+        let view = &selected.view;
+        selected
+            .saved
+            .retain(|uid| view.messages().find(*uid).is_some());
+    }
+    if let Some(exists) = news.exists {
+        session.out.line(format!("* {exists} EXISTS"));
+        if !rev2 {
+            let recent = selected.recent_count();
+            session.out.line(format!("* {recent} RECENT"));
+        }
+    }
+    let messages = selected.view.messages();
+    if news.keywords {
+        mailbox_flags(messages.keywords(), selected.access, session.out.text());
+    }
+    for (seq, entry) in &news.changed {
+        if told.binary_search(&entry.uid).is_ok() {
+            continue;
+        }
+        let recency = selected.recency(entry.uid, rev2);
+        let uid = (by_uid || rev2).then_some(entry.uid);
+        flags_of(
+            *seq,
+            uid,
+            entry,
+            messages.keywords(),
+            recency,
+            session.out.text(),
+        );
+    }
+}
+
+/// `* 3 FETCH (UID 7 FLAGS (\Seen))`
+pub(in crate::imap) fn flags_of(
+    seq: SeqNum,
+    uid: Option<Uid>,
+    entry: &Entry,
+    keywords: &[String],
+    recency: Recency,
+    out: &mut BytesMut,
+) {
+    let mut response = FetchResponse::open(seq, Utf8::Off, out);
+    if let Some(uid) = uid {
+        response.uid(uid, out);
+    }
+    response.flags(entry.flags, keywords, recency, out);
+    response.close(out);
+}
+
+/// `* FLAGS (…)` and `* OK [PERMANENTFLAGS (…)]`
+pub(in crate::imap) fn mailbox_flags(keywords: &[String], access: Access, out: &mut BytesMut) {
+    flags::flags(keywords, out);
+    let code = match access {
+        Access::ReadWrite => Code::PermanentFlags {
+            flags: Flags::SYSTEM,
+            keywords: keywords.to_vec(),
+            new_keywords: keywords.len() < KEYWORDS,
+        },
+        Access::ReadOnly => Code::PermanentFlags {
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            new_keywords: false,
+        },
+    };
+    untagged(Condition::Ok, Some(&code), "flags that last", out);
+}
+
+impl super::Selected {
+    /// Whether a message is `\Recent` for this session.
+    pub fn is_recent(&self, uid: Uid) -> bool {
+        self.recent.iter().any(|range| range.contains(&uid.0))
+    }
+
+    /// How `\Recent` is told of a message.
+    pub fn recency(&self, uid: Uid, rev2: bool) -> Recency {
+        match !rev2 && self.is_recent(uid) {
+            true => Recency::Recent,
+            false => Recency::Old,
+        }
+    }
+
+    /// How many messages are `\Recent` for this session.
+    pub fn recent_count(&self) -> usize {
+        let messages = self.view.messages();
+        self.recent
+            .iter()
+            .map(|range| {
+                let from = messages.iter_from(Uid(range.start));
+                from.take_while(|(_, entry)| entry.uid.0 < range.end)
+                    .count()
+            })
+            .sum()
+    }
+}

@@ -1,0 +1,18 @@
+//! NOOP: nothing (RFC 1939 section 5).
+
+use super::{Access, Args, LINE, Spec, Step, TRANSACTION};
+use crate::pop3::response::Response;
+use crate::pop3::session::Pop3Session;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "NOOP",
+    states: TRANSACTION,
+    access: Access::Anybody,
+    limit: LINE,
+    run,
+};
+
+fn run(_: &mut Pop3Session, args: Args<'_>) -> Result<Step, Response> {
+    args.none()?;
+    Ok(Step::Response(Response::Done))
+}

@@ -1,0 +1,19 @@
+//! RSET: takes all marks away (RFC 1939 section 5).
+
+use super::{Access, Args, LINE, Spec, Step, TRANSACTION};
+use crate::pop3::response::Response;
+use crate::pop3::session::Pop3Session;
+
+pub(super) const SPEC: Spec = Spec {
+    name: "RSET",
+    states: TRANSACTION,
+    access: Access::Anybody,
+    limit: LINE,
+    run,
+};
+
+fn run(session: &mut Pop3Session, args: Args<'_>) -> Result<Step, Response> {
+    args.none()?;
+    session.maildrop()?.reset();
+    Ok(Step::Response(Response::Unmarked))
+}

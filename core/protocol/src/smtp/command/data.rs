@@ -1,0 +1,23 @@
+//! DATA: the message, up to `CRLF.CRLF` (RFC 5321 section 4.1.1.4).
+
+use super::{Access, LINE, Payload, Purpose, Spec, Step};
+use crate::session::Receive;
+use crate::smtp::reply::Reply;
+use crate::smtp::session::{SmtpSession, State, Waiting};
+use crate::smtp::syntax::Args;
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "DATA",
+    states: &[State::Recipients],
+    access: Access::LoggedIn,
+    purpose: Purpose::Mail,
+    payload: Payload::None,
+    limit: LINE,
+    run,
+};
+
+fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
+    args.none()?;
+    let limit = session.config.message_size;
+    Ok(Step::Receive(Receive::Data { limit }, Waiting::Data))
+}

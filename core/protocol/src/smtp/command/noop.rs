@@ -1,0 +1,20 @@
+//! NOOP: nothing; its argument is ignored (RFC 5321 section 4.1.1.9).
+
+use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step};
+use crate::smtp::reply::Reply;
+use crate::smtp::session::SmtpSession;
+use crate::smtp::syntax::Args;
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "NOOP",
+    states: ANY,
+    access: Access::Anybody,
+    purpose: Purpose::Chatter,
+    payload: Payload::None,
+    limit: LINE,
+    run,
+};
+
+fn run(_: &mut SmtpSession, _: Args<'_>) -> Result<Step, Reply> {
+    Ok(Step::Reply(Reply::Done))
+}
