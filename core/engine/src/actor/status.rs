@@ -1,0 +1,185 @@
+//! What outlives every value of an actor: its places and the state it is in.
+//!
+//! **Invariants.** Places out plus places free is the bound. States only move forward, except that `Running` and
+//! `Restarting` alternate; `Stopped` and `Failed` are final, and there the places are closed.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::{AskError, Role};
+
+/// Where an actor is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It takes asks. The number counts the values built so far, from 1.
+    Running(u64),
+    /// The value of this number failed; the next one is being waited for.
+    Restarting(u64),
+    /// It finishes what was admitted and takes nothing more.
+    Stopping,
+    /// It ended in order.
+    Stopped,
+    /// It failed more often than its [`Restart`](super::Restart) allows, or lost its arbiter.
+    Failed,
+}
+
+impl State {
+    /// Whether nothing of the actor runs any more, for good.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed)
+    }
+}
+
+/// What handles and the supervisor have in common.
+pub(super) struct Status {
+    pub role: Role,
+    /// Number of places.
+    pub bound: usize,
+    places: Arc<Semaphore>,
+    state: watch::Sender<State>,
+}
+
+impl Status {
+    pub fn new(role: Role, places: usize) -> Self {
+        let bound = places.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            role,
+            bound,
+            places: Arc::new(Semaphore::new(bound)),
+            state: watch::Sender::new(State::Running(1)),
+        }
+    }
+
+    /// Waits for a place, first come first served.
+    pub async fn place(&self) -> Result<Place, AskError> {
+        match self.places.clone().acquire_owned().await {
+            Ok(permit) => Ok(Place::new(permit, &self.role)),
+            Err(_) => Err(AskError::Stopped),
+        }
+    }
+
+    /// Waits for a place until `deadline`. A place that is free now is taken even if `deadline` has passed.
+    pub async fn place_before(&self, deadline: Instant) -> Result<Place, AskError> {
+        match self.place_now() {
+            Err(AskError::Overloaded) => {}
+            known => return known,
+        }
+        match timeout_at(deadline, self.place()).await {
+            Ok(place) => place,
+            Err(_) => Err(AskError::Overloaded),
+        }
+    }
+
+    /// Takes a place that is free now.
+    pub fn place_now(&self) -> Result<Place, AskError> {
+        match self.places.clone().try_acquire_owned() {
+            Ok(permit) => Ok(Place::new(permit, &self.role)),
+            Err(TryAcquireError::NoPermits) => Err(AskError::Overloaded),
+            Err(TryAcquireError::Closed) => Err(AskError::Stopped),
+        }
+    }
+
+    pub fn free(&self) -> usize {
+        self.places.available_permits()
+    }
+
+    pub fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Moves to `next` unless the actor was told to stop or has ended. Says whether it moved.
+    pub fn go_on(&self, next: State) -> bool {
+        self.state.send_if_modified(|state| {
+            let goes = matches!(state, State::Running(_) | State::Restarting(_));
+            if goes {
+                *state = next;
+            }
+            goes
+        })
+    }
+
+    /// Admits nothing more. Says whether it is this call that ended the admission.
+    pub fn close(&self) -> bool {
+        let closed = self.go_on(State::Stopping);
+        if closed {
+            self.places.close();
+        }
+        closed
+    }
+
+    /// Only if nothing runs: there is nobody to finish anything.
+    pub fn close_if_restarting(&self) {
+        self.state.send_if_modified(|state| {
+            let restarting = matches!(state, State::Restarting(_));
+            if restarting {
+                *state = State::Stopping;
+            }
+            restarting
+        });
+    }
+
+    /// The last move.
+    pub fn end(&self, state: State) {
+        self.state.send_replace(state);
+        self.places.close();
+    }
+
+    /// Why an ask cannot be admitted while there is nobody to take it.
+    pub fn refusal(&self) -> AskError {
+        match self.state() {
+            State::Running(_) | State::Restarting(_) => AskError::Restarted,
+            State::Stopping | State::Stopped | State::Failed => AskError::Stopped,
+        }
+    }
+}
+
+/// A taken place; dropping it gives it back.
+pub(super) struct Place {
+    role: Role,
+    work: Work,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// How far the work is that a place is held for.
+enum Work {
+    Waits,
+    Runs,
+    Done,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, role: &Role) -> Self {
+        role.meters().taken.increment(1.0);
+        Self {
+            role: role.clone(),
+            work: Work::Waits,
+            _permit: permit,
+        }
+    }
+
+    /// The handler begins. A place dropped from here on is one whose ask was lost, except by [`done`](Self::done).
+    pub fn begin(&mut self) {
+        self.work = Work::Runs;
+    }
+
+    /// The work has ended with an answer.
+    pub fn done(mut self) {
+        self.work = Work::Done;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let meters = self.role.meters();
+        meters.taken.decrement(1.0);
+        if let Work::Runs = self.work {
+            meters.lost.increment(1);
+        }
+    }
+}
