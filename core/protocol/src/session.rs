@@ -20,6 +20,12 @@ pub trait Session {
     /// Takes one input and says what must be done next, in order.
     fn on(&mut self, input: Input<'_, Self::Answer>) -> Vec<Action<Self::Ask>>;
 
+    /// The same as [`Input::Line`], for a line behind which the peer has sent more already. A protocol in
+    /// which some commands must wait for their answer (RFC 2920 section 3.1) refuses them here.
+    fn on_pipelined(&mut self, line: &[u8]) -> Vec<Action<Self::Ask>> {
+        self.on(Input::Line(line))
+    }
+
     /// Longest line, in octets without its CRLF, that the session accepts now.
     fn line_limit(&self) -> usize;
 

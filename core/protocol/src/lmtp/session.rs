@@ -11,8 +11,10 @@ use crate::smtp::command::{
     Spec, bdat, data, ehlo, expn, help, mail, noop, quit, rcpt, rset, starttls, vrfy,
 };
 use crate::smtp::config::{Config, Role};
+use crate::smtp::dialect::{Dialect, Ending, Harvest};
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Dialect, Ending, Harvest, SmtpSession, State};
+use crate::smtp::session::SmtpSession;
+use crate::smtp::transaction::State;
 use crate::tls::Secrecy;
 
 /// LMTP. There is no HELO, EHLO or AUTH.
@@ -91,6 +93,10 @@ impl Session for LmtpSession {
 
     fn on(&mut self, input: Input<'_, Answer>) -> Vec<Action<Ask>> {
         self.0.on(input)
+    }
+
+    fn on_pipelined(&mut self, line: &[u8]) -> Vec<Action<Ask>> {
+        self.0.on_pipelined(line)
     }
 
     fn line_limit(&self) -> usize {

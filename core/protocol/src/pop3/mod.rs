@@ -13,6 +13,7 @@
 pub mod ask;
 pub(crate) mod command;
 pub mod config;
+pub(crate) mod maildrop;
 pub(crate) mod response;
 pub mod session;
 #[cfg(test)]

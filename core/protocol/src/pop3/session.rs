@@ -5,14 +5,13 @@
 //! **On failure.** What the connection or the engine must not do ends the session; too many errors of
 //! the peer do so too. Neither removes a message.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::ask::{Answer, Ask, BodyAnswer, Listed, Opened};
+use super::ask::{Answer, Ask, BodyAnswer, Opened};
 use super::command::{self, Access, Args, COMMANDS, Step};
 use super::config::Config;
+use super::maildrop::{Listing, Maildrop};
 use super::response::{Response, Status};
-use crate::imap::types::{Uid, UidValidity};
 use crate::sasl::{Channel, Exchange, RESPONSE_LIMIT, Verdict};
 use crate::session::{Action, BATCH, Framing, Input, Output, Patience, Session};
 use crate::tls::Secrecy;
@@ -53,25 +52,6 @@ impl State {
     }
 }
 
-/// The messages, as they were when the maildrop was opened.
-#[derive(Debug)]
-pub(super) struct Maildrop {
-    messages: Vec<Message>,
-    uid_validity: UidValidity,
-}
-
-#[derive(Debug)]
-struct Message {
-    listed: Listed,
-    mark: Mark,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mark {
-    Kept,
-    Deleted,
-}
-
 /// What must come in next.
 #[derive(Debug)]
 pub(super) enum Waiting {
@@ -95,15 +75,6 @@ pub(super) enum Waiting {
     Tls,
     /// Nothing: the session is over.
     End,
-}
-
-/// What LIST and UIDL list.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Listing {
-    /// Sizes.
-    Sizes,
-    /// Unique-ids.
-    UniqueIds,
 }
 
 type Out = Output<Ask>;
@@ -245,7 +216,7 @@ impl Pop3Session {
         let Some(maildrop) = &self.maildrop else {
             return self.respond(Response::Bug, out);
         };
-        while next < maildrop.messages.len() {
+        while next < maildrop.len() {
             if out.pending() >= BATCH {
                 out.push(Action::Resume);
                 self.waiting = Waiting::Listing(listing, next);
@@ -278,14 +249,7 @@ impl Pop3Session {
             self.account = None;
             return self.respond((&opened).into(), out);
         };
-        let messages = messages.into_iter().map(|listed| Message {
-            listed,
-            mark: Mark::Kept,
-        });
-        let maildrop = Maildrop {
-            messages: messages.collect(),
-            uid_validity,
-        };
+        let maildrop = Maildrop::new(messages, uid_validity);
         let (count, octets) = maildrop.total();
         out.line(format!("+OK {count} messages ({octets} octets)"));
         self.maildrop = Some(maildrop);
@@ -382,81 +346,5 @@ impl Session for Pop3Session {
             State::Authorization => Patience::BeforeLogin,
             State::Transaction | State::Update => Patience::Command,
         }
-    }
-}
-
-impl Maildrop {
-    /// Messages that are not marked, and their octets.
-    pub(super) fn total(&self) -> (usize, u64) {
-        self.kept().fold((0, 0), |(count, octets), message| {
-            (count + 1, octets.saturating_add(message.listed.octets))
-        })
-    }
-
-    /// The UID of a message that is not marked.
-    pub(super) fn uid(&self, number: u64) -> Result<Uid, Response> {
-        match self.message(number)? {
-            message if message.mark == Mark::Kept => Ok(message.listed.uid),
-            _ => Err(Response::NoSuchMessage),
-        }
-    }
-
-    /// The line of a listing.
-    pub(super) fn describe(&self, number: u64, listing: Listing) -> Result<String, Response> {
-        let uid = self.uid(number)?;
-        let mut line = number.to_string();
-        let written = match listing {
-            Listing::Sizes => write!(line, " {}", self.message(number)?.listed.octets),
-            // As Dovecot writes it, so that a client of a mailbox that moved here fetches nothing twice.
-            Listing::UniqueIds => write!(line, " {:08x}{:08x}", uid.0, self.uid_validity.0),
-        };
-        written.map_err(|_| Response::Bug)?;
-        Ok(line)
-    }
-
-    /// Marks a message as deleted.
-    pub(super) fn delete(&mut self, number: u64) -> Result<(), Response> {
-        let index = usize::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_sub(1));
-        let message = index
-            .and_then(|index| self.messages.get_mut(index))
-            .ok_or(Response::NoSuchMessage)?;
-        match std::mem::replace(&mut message.mark, Mark::Deleted) {
-            Mark::Kept => Ok(()),
-            Mark::Deleted => Err(Response::AlreadyDeleted),
-        }
-    }
-
-    /// Takes all marks away.
-    pub(super) fn reset(&mut self) {
-        self.messages
-            .iter_mut()
-            .for_each(|message| message.mark = Mark::Kept);
-    }
-
-    /// What is marked.
-    pub(super) fn deleted(&self) -> Vec<Uid> {
-        let marked = |message: &&Message| message.mark == Mark::Deleted;
-        self.messages
-            .iter()
-            .filter(marked)
-            .map(|message| message.listed.uid)
-            .collect()
-    }
-
-    fn kept(&self) -> impl Iterator<Item = &Message> {
-        self.messages
-            .iter()
-            .filter(|message| message.mark == Mark::Kept)
-    }
-
-    fn message(&self, number: u64) -> Result<&Message, Response> {
-        let index = usize::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_sub(1));
-        index
-            .and_then(|index| self.messages.get(index))
-            .ok_or(Response::NoSuchMessage)
     }
 }

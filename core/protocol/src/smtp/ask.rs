@@ -75,6 +75,10 @@ pub enum SenderAnswer {
     Accepted,
     /// The address is not one of the account's (submission).
     NotYours,
+    /// A rule of the operator refuses it, for good.
+    Rejected,
+    /// The client sent too much lately.
+    Throttled,
     /// We cannot tell now.
     Unavailable,
 }
@@ -94,6 +98,10 @@ pub enum RecipientAnswer {
     Full,
     /// Its aliases lead in a circle or too far.
     Loop,
+    /// A rule of the operator refuses it, for good.
+    Rejected,
+    /// The client sent too much lately, or is to come back later (greylisting).
+    Throttled,
     /// We cannot tell now.
     Unavailable,
 }

@@ -14,11 +14,14 @@
 pub mod ask;
 pub(crate) mod command;
 pub mod config;
+pub(crate) mod dialect;
 pub(crate) mod reply;
 pub mod session;
 pub(crate) mod syntax;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transaction;
 
 pub use config::{Chunking, Config, Role};
-pub use session::{SmtpSession, State};
+pub use session::SmtpSession;
+pub use transaction::State;

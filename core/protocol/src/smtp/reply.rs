@@ -30,6 +30,7 @@ pub(crate) enum Reply {
     NotSmtp,
     Revoked,
     Unavailable,
+    Throttled,
     MailboxFull,
     TooManyRecipients,
     AuthUnavailable,
@@ -61,10 +62,12 @@ pub(crate) enum Reply {
     RelayDenied,
     RecipientLoop,
     BareNewlineInside,
+    PolicyRejected,
     ContentRejected,
     MessageTooLarge,
     NotYours,
     AddressNeedsUtf8,
+    OutOfStep,
     MessageLoop,
     UnknownParameter,
 }
@@ -91,6 +94,7 @@ impl Reply {
             Self::NotSmtp => (421, Some("4.7.0"), "this is not your protocol, closing"),
             Self::Revoked => (421, Some("4.7.0"), "login is no longer valid, closing"),
             Self::Unavailable => (451, Some("4.3.0"), "try again later"),
+            Self::Throttled => (451, Some("4.7.1"), "too much lately, try again later"),
             Self::MailboxFull => (452, Some("4.2.2"), "mailbox is full"),
             Self::TooManyRecipients => (452, Some("4.5.3"), "too many recipients"),
             Self::AuthUnavailable => (
@@ -130,10 +134,12 @@ impl Reply {
             Self::RelayDenied => (550, Some("5.7.1"), "relaying denied"),
             Self::RecipientLoop => (550, Some("5.4.6"), "aliases of the recipient form a loop"),
             Self::BareNewlineInside => (550, Some("5.6.11"), "bare CR or LF in the message"),
+            Self::PolicyRejected => (550, Some("5.7.1"), "refused by our rules"),
             Self::ContentRejected => (550, Some("5.7.1"), "message refused"),
             Self::MessageTooLarge => (552, Some("5.3.4"), "message too large"),
             Self::NotYours => (553, Some("5.7.1"), "sender address is not yours"),
             Self::AddressNeedsUtf8 => (553, Some("5.6.7"), "address needs SMTPUTF8"),
+            Self::OutOfStep => (554, Some("5.5.0"), "talking out of turn, closing"),
             Self::MessageLoop => (554, Some("5.4.6"), "message is going in circles"),
             Self::UnknownParameter => (555, Some("5.5.4"), "parameter not implemented"),
         }
@@ -156,6 +162,7 @@ impl Reply {
             Self::UnknownRecipient
                 | Self::DisabledRecipient
                 | Self::RelayDenied
+                | Self::PolicyRejected
                 | Self::RecipientLoop
         )
     }
@@ -166,6 +173,11 @@ impl Reply {
             self,
             Self::ContentRejected | Self::MessageTooLarge | Self::MessageLoop
         )
+    }
+
+    /// Whether nothing can follow it.
+    pub(crate) const fn ends_session(self) -> bool {
+        matches!(self.code(), 221 | 421) || matches!(self, Self::BadChunk | Self::OutOfStep)
     }
 
     /// Writes it. `hostname` goes before the text where RFC 5321 section 4.2.3 wants `<domain>`.
@@ -214,6 +226,8 @@ impl From<SenderAnswer> for Reply {
         match answer {
             SenderAnswer::Accepted => Self::SenderOk,
             SenderAnswer::NotYours => Self::NotYours,
+            SenderAnswer::Rejected => Self::PolicyRejected,
+            SenderAnswer::Throttled => Self::Throttled,
             SenderAnswer::Unavailable => Self::Unavailable,
         }
     }
@@ -228,6 +242,8 @@ impl From<RecipientAnswer> for Reply {
             RecipientAnswer::RelayDenied => Self::RelayDenied,
             RecipientAnswer::Full => Self::MailboxFull,
             RecipientAnswer::Loop => Self::RecipientLoop,
+            RecipientAnswer::Rejected => Self::PolicyRejected,
+            RecipientAnswer::Throttled => Self::Throttled,
             RecipientAnswer::Unavailable => Self::Unavailable,
         }
     }

@@ -7,57 +7,17 @@
 
 use std::sync::Arc;
 
-use super::ask::{Answer, Ask, Body, Delivered, Envelope, SenderAnswer};
-use super::command::{self, Access, Payload, Purpose, Spec, Step, bdat};
+use super::ask::{Answer, Ask, Delivered, Envelope, RecipientAnswer, SenderAnswer};
+use super::command::{self, Access, Group, Payload, Purpose, Spec, Step, bdat};
 use super::config::{Config, Role};
+use super::dialect::{Dialect, Ending, Harvest, SMTP};
 use super::reply::{Reply, write_lines};
 use super::syntax::Args;
+use super::transaction::{Chunks, Hello, Position, State, Transaction};
 use crate::message::address::Address;
 use crate::sasl::{Channel, Exchange, RESPONSE_LIMIT, Verdict, offered};
 use crate::session::{Action, Input, Output, Patience, Receive, ReceiveFault, Session};
 use crate::tls::{Secrecy, Tls};
-
-/// What SMTP and LMTP do differently.
-#[derive(Debug)]
-pub(crate) struct Dialect {
-    /// The commands.
-    pub(crate) commands: &'static [Spec],
-    /// Names itself in the greeting.
-    pub(crate) banner: &'static str,
-    /// The "with" of Received.
-    pub(crate) with: fn(&SmtpSession, utf8: bool) -> &'static str,
-    /// The replies after the last octet of a message for this many recipients.
-    pub(crate) conclude: fn(Ending<'_>, recipients: usize) -> Vec<Reply>,
-    /// Whether refused recipients count as errors of the client.
-    pub(crate) harvest: Harvest,
-}
-
-/// What refused recipients say about the client.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Harvest {
-    /// It may be guessing addresses: they count.
-    Suspected,
-    /// It is a relay of ours with many messages on one connection.
-    Impossible,
-}
-
-/// How a message ended.
-#[derive(Debug)]
-pub(crate) enum Ending<'a> {
-    /// Before the engine saw it: the same for all.
-    Failed(Reply),
-    /// One outcome a recipient, if the engine keeps its promise.
-    Delivered(&'a [Delivered]),
-}
-
-/// SMTP itself.
-static SMTP: Dialect = Dialect {
-    commands: command::COMMANDS,
-    banner: "ESMTP",
-    with,
-    conclude,
-    harvest: Harvest::Suspected,
-};
 
 /// An SMTP session.
 #[derive(Debug)]
@@ -72,44 +32,6 @@ pub struct SmtpSession {
     errors: u32,
     chatter: u32,
     last_command: &'static str,
-}
-
-/// How the client introduced itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Hello {
-    pub(crate) name: String,
-    pub(crate) manner: Manner,
-}
-
-/// HELO or EHLO (LHLO).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Manner {
-    /// No extensions.
-    Plain,
-    /// Extensions.
-    Extended,
-}
-
-/// From MAIL to the last octet of the message.
-#[derive(Debug)]
-pub(crate) struct Transaction {
-    pub(crate) reverse_path: Option<Address>,
-    pub(crate) forward_paths: Vec<Option<Address>>,
-    pub(crate) size: Option<u64>,
-    pub(crate) body: Body,
-    pub(crate) utf8: bool,
-    pub(crate) chunks: Chunks,
-}
-
-/// What BDAT brought so far.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Chunks {
-    /// No BDAT yet.
-    None,
-    /// So many octets are in the spool.
-    Taken(u64),
-    /// A chunk failed: what follows is thrown away until RSET (RFC 3030 section 2).
-    Failed,
 }
 
 /// What must come in next.
@@ -139,43 +61,6 @@ pub(crate) enum Waiting {
     Tls,
     /// Nothing: the session is over.
     End,
-}
-
-/// Which chunk of a message.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Position {
-    /// More follow.
-    Middle,
-    /// BDAT LAST.
-    Last,
-}
-
-/// The states in which commands may be valid.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
-    /// Before EHLO.
-    Start,
-    /// No transaction.
-    Ready,
-    /// MAIL was accepted.
-    Mail,
-    /// So was a recipient.
-    Recipients,
-    /// So was a chunk, or one failed.
-    Chunks,
-}
-
-impl State {
-    /// For logs and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Ready => "ready",
-            Self::Mail => "mail",
-            Self::Recipients => "recipients",
-            Self::Chunks => "chunks",
-        }
-    }
 }
 
 type Out = Output<Ask>;
@@ -244,14 +129,14 @@ impl SmtpSession {
         Channel::of(self.secrecy, self.config.plaintext_login)
     }
 
+    fn spec(&self, verb: &[u8]) -> Option<&'static Spec> {
+        let named = |spec: &&Spec| spec.name.as_bytes().eq_ignore_ascii_case(verb);
+        self.dialect.commands.iter().find(named)
+    }
+
     fn command(&mut self, line: &[u8], out: &mut Out) {
         let (verb, args) = Args::split(line);
-        let Some(spec) = self
-            .dialect
-            .commands
-            .iter()
-            .find(|spec| spec.name.as_bytes().eq_ignore_ascii_case(verb))
-        else {
+        let Some(spec) = self.spec(verb) else {
             self.last_command = "UNKNOWN";
             return self.unknown(verb, out);
         };
@@ -372,7 +257,7 @@ impl SmtpSession {
         };
         reply.write(&self.config.hostname, out.text());
         self.waiting = Waiting::Command;
-        if matches!(reply.code(), 221 | 421) || reply == Reply::BadChunk {
+        if reply.ends_session() {
             out.push(Action::Close);
             self.end();
         }
@@ -412,6 +297,13 @@ impl SmtpSession {
     fn sender(&mut self, transaction: Transaction, answer: SenderAnswer, out: &mut Out) {
         if answer == SenderAnswer::Accepted {
             self.transaction = Some(transaction);
+        }
+        self.reply(answer.into(), out);
+    }
+
+    fn recipient(&mut self, path: Option<Address>, answer: RecipientAnswer, out: &mut Out) {
+        if let (RecipientAnswer::Accepted, Some(transaction)) = (answer, &mut self.transaction) {
+            transaction.forward_paths.push(path);
         }
         self.reply(answer.into(), out);
     }
@@ -512,11 +404,7 @@ impl Session for SmtpSession {
                 self.sender(transaction, answer, &mut out);
             }
             (Input::Answer(Answer::Recipient(answer)), Waiting::Recipient(path)) => {
-                let reply = Reply::from(answer);
-                if let (Reply::RecipientOk, Some(transaction)) = (reply, &mut self.transaction) {
-                    transaction.forward_paths.push(path);
-                }
-                self.reply(reply, &mut out);
+                self.recipient(path, answer, &mut out);
             }
             (Input::Answer(Answer::Delivered(outcomes)), Waiting::Delivered(recipients)) => {
                 self.delivered(&outcomes, recipients, &mut out);
@@ -541,6 +429,21 @@ impl Session for SmtpSession {
             }
             _ => self.reply(Reply::Bug, &mut out),
         }
+        out.finish()
+    }
+
+    /// RFC 2920 section 3.1: what must be the last of a group is answered before the next is sent. Who does not
+    /// wait is no SMTP client, or does not know who is in the middle.
+    fn on_pipelined(&mut self, line: &[u8]) -> Vec<Action<Ask>> {
+        let group = self.spec(Args::split(line).0).map(|spec| spec.group);
+        if !matches!(
+            (&self.waiting, group),
+            (Waiting::Command, Some(Group::Last))
+        ) {
+            return self.on(Input::Line(line));
+        }
+        let mut out = Output::default();
+        self.reply(Reply::OutOfStep, &mut out);
         out.finish()
     }
 
@@ -569,38 +472,4 @@ impl SmtpSession {
         let may = self.config.role == Role::Submission;
         offered(self.channel()).filter(move |_| may)
     }
-}
-
-/// The "with" of Received (RFC 3848, RFC 6531 section 4.3).
-fn with(session: &SmtpSession, utf8: bool) -> &'static str {
-    let extended = matches!(&session.hello, Some(hello) if hello.manner == Manner::Extended);
-    match (session.secrecy, &session.account) {
-        _ if !extended => "SMTP",
-        (Secrecy::Clear, None) if utf8 => "UTF8SMTP",
-        (Secrecy::Clear, Some(_)) if utf8 => "UTF8SMTPA",
-        (Secrecy::Tls, None) if utf8 => "UTF8SMTPS",
-        (Secrecy::Tls, Some(_)) if utf8 => "UTF8SMTPSA",
-        (Secrecy::Clear, None) => "ESMTP",
-        (Secrecy::Clear, Some(_)) => "ESMTPA",
-        (Secrecy::Tls, None) => "ESMTPS",
-        (Secrecy::Tls, Some(_)) => "ESMTPSA",
-    }
-}
-
-/// One reply for all recipients (RFC 5321 section 4.1.1.4).
-///
-/// The engine promises one outcome. Should it ever differ, 451: the peer repeats, and a message comes twice
-/// for some rather than never for others.
-fn conclude(ending: Ending<'_>, recipients: usize) -> Vec<Reply> {
-    vec![match ending {
-        Ending::Failed(reply) => reply,
-        Ending::Delivered(outcomes) => match outcomes {
-            [first, rest @ ..]
-                if outcomes.len() == recipients && rest.iter().all(|next| next == first) =>
-            {
-                (*first).into()
-            }
-            _ => Reply::Unavailable,
-        },
-    }]
 }

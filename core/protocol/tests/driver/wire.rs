@@ -142,6 +142,9 @@ impl<S: Session> Wire<S> {
                         break;
                     };
                     let actions = match &frame {
+                        Frame::Line(line) if self.framer.inside_line(&self.buffer) => {
+                            self.session.on_pipelined(line)
+                        }
                         Frame::Line(line) => self.session.on(Input::Line(line)),
                         Frame::TooLong => self.session.on(Input::LineTooLong),
                         Frame::BareNewline => self.session.on(Input::BareNewline),

@@ -1,8 +1,9 @@
 //! LIST: sizes (RFC 1939 section 5).
 
 use super::{Access, Args, LINE, Spec, Step, TRANSACTION, number};
+use crate::pop3::maildrop::Listing;
 use crate::pop3::response::Response;
-use crate::pop3::session::{Listing, Pop3Session};
+use crate::pop3::session::Pop3Session;
 
 pub(super) const SPEC: Spec = Spec {
     name: "LIST",

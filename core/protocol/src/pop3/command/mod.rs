@@ -20,8 +20,9 @@ pub(super) mod user;
 mod utf8;
 
 use super::ask::Ask;
+use super::maildrop::Listing;
 use super::response::Response;
-use super::session::{Listing, Pop3Session, State, Waiting};
+use super::session::{Pop3Session, State, Waiting};
 use crate::sasl::Exchange;
 
 /// Where and how a command may run.

@@ -1,8 +1,9 @@
 //! UIDL: names of messages that last (RFC 1939 section 7).
 
 use super::{Access, Args, LINE, Spec, Step, TRANSACTION, number};
+use crate::pop3::maildrop::Listing;
 use crate::pop3::response::Response;
-use crate::pop3::session::{Listing, Pop3Session};
+use crate::pop3::session::Pop3Session;
 
 pub(super) const SPEC: Spec = Spec {
     name: "UIDL",

@@ -1,12 +1,13 @@
 //! AUTH: a SASL exchange (RFC 4954 section 4).
 
-use super::{Access, Payload, Purpose, Spec, Step};
+use super::{Access, Group, Payload, Purpose, Spec, Step};
 use crate::sasl::{self, Exchange, RESPONSE_LIMIT};
 use crate::smtp::ask::Ask;
 use crate::smtp::config::Role;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Manner, SmtpSession, State, Waiting};
+use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::Args;
+use crate::smtp::transaction::{Manner, State};
 
 pub(crate) const SPEC: Spec = Spec {
     name: "AUTH",
@@ -14,6 +15,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::Encrypted,
     purpose: Purpose::Mail,
     payload: Payload::None,
+    group: Group::Anywhere,
     limit: RESPONSE_LIMIT + 2,
     run,
 };

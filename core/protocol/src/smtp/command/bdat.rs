@@ -4,12 +4,14 @@
 //! [`crate::smtp`]). A line that does not say how many there are ends the session: what follows might be
 //! taken for commands.
 
-use super::{Access, LINE, Payload, Purpose, Spec, Step};
+use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::session::{Receive, SpoolStart};
 use crate::smtp::config::Chunking;
+use crate::smtp::dialect::Ending;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Chunks, Ending, Position, SmtpSession, State, Waiting};
+use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::{Args, size};
+use crate::smtp::transaction::{Chunks, Position, State};
 
 pub(crate) const SPEC: Spec = Spec {
     name: "BDAT",
@@ -17,6 +19,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::LoggedIn,
     purpose: Purpose::Mail,
     payload: Payload::Chunk,
+    group: Group::Anywhere,
     limit: LINE,
     run,
 };

@@ -1,10 +1,11 @@
 //! DATA: the message, up to `CRLF.CRLF` (RFC 5321 section 4.1.1.4).
 
-use super::{Access, LINE, Payload, Purpose, Spec, Step};
+use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::session::Receive;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{SmtpSession, State, Waiting};
+use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::Args;
+use crate::smtp::transaction::State;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "DATA",
@@ -12,6 +13,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::LoggedIn,
     purpose: Purpose::Mail,
     payload: Payload::None,
+    group: Group::Last,
     limit: LINE,
     run,
 };

@@ -1,11 +1,12 @@
 //! EHLO: the client's name, our extensions (RFC 5321 section 4.1.1.1).
 
-use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step};
+use super::{ANY, Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::sasl::Channel;
 use crate::smtp::config::{Chunking, Role};
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Hello, Manner, SmtpSession};
+use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::{Args, hello_name};
+use crate::smtp::transaction::{Hello, Manner};
 use crate::tls::Secrecy;
 
 pub(crate) const SPEC: Spec = Spec {
@@ -14,6 +15,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::Anybody,
     purpose: Purpose::Chatter,
     payload: Payload::None,
+    group: Group::Last,
     limit: LINE,
     run,
 };

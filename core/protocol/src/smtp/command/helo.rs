@@ -1,9 +1,10 @@
 //! HELO: the client's name, no extensions (RFC 5321 section 4.1.1.1).
 
-use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step, ehlo};
+use super::{ANY, Access, Group, LINE, Payload, Purpose, Spec, Step, ehlo};
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Manner, SmtpSession};
+use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::Args;
+use crate::smtp::transaction::Manner;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "HELO",
@@ -11,6 +12,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::Encrypted,
     purpose: Purpose::Chatter,
     payload: Payload::None,
+    group: Group::Last,
     limit: LINE,
     run,
 };

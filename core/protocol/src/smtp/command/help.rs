@@ -1,6 +1,6 @@
 //! HELP: the same for every topic (RFC 5321 section 4.1.1.8).
 
-use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step};
+use super::{ANY, Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::Args;
@@ -11,6 +11,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::Anybody,
     purpose: Purpose::Chatter,
     payload: Payload::None,
+    group: Group::Anywhere,
     limit: LINE,
     run,
 };

@@ -3,12 +3,13 @@
 //! Parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954). BODY=BINARYMIME and
 //! those of RFC 3461 (RET, ENVID) are not offered.
 
-use super::{Access, LINE, Payload, Purpose, Spec, Step};
+use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::ask::{Ask, Body};
 use crate::smtp::config::Role;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Chunks, Manner, SmtpSession, State, Transaction, Waiting};
+use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::{Args, Parameters, Path, is_xtext, size};
+use crate::smtp::transaction::{Chunks, Manner, State, Transaction};
 
 /// 512, and what SIZE, BODY, SMTPUTF8 and AUTH add.
 pub(crate) const LIMIT: usize = LINE + 26 + 17 + 10 + 500;
@@ -19,6 +20,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::LoggedIn,
     purpose: Purpose::Mail,
     payload: Payload::None,
+    group: Group::Anywhere,
     limit: LIMIT,
     run,
 };

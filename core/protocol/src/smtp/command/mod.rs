@@ -17,8 +17,9 @@ pub(crate) mod vrfy;
 
 use super::ask::Ask;
 use super::reply::Reply;
-use super::session::{SmtpSession, State, Waiting};
+use super::session::{SmtpSession, Waiting};
 use super::syntax::Args;
+use super::transaction::State;
 use crate::sasl::Exchange;
 use crate::session::Receive;
 
@@ -31,6 +32,8 @@ pub(crate) struct Spec {
     pub(crate) access: Access,
     pub(crate) purpose: Purpose,
     pub(crate) payload: Payload,
+    /// Whether commands may be pipelined behind it (RFC 2920 section 3.1).
+    pub(crate) group: Group,
     /// Longest line, with its CRLF (RFC 5321 section 4.5.3.1.4, and what extensions add).
     pub(crate) limit: usize,
     pub(crate) run: fn(&mut SmtpSession, Args<'_>) -> Result<Step, Reply>,
@@ -63,6 +66,15 @@ pub(crate) enum Payload {
     None,
     /// As many octets as the line says; they are read even when the command is refused.
     Chunk,
+}
+
+/// Where in a pipelined group a command may stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Group {
+    /// Anywhere. RFC 2920 wants NOOP and QUIT to be the last; nothing hangs on it.
+    Anywhere,
+    /// At its end: its reply decides how to go on.
+    Last,
 }
 
 /// What a command leads to.

@@ -1,6 +1,6 @@
 //! QUIT: 221, then the end; an open transaction is dropped (RFC 5321 section 4.1.1.10).
 
-use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step};
+use super::{ANY, Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::Args;
@@ -11,6 +11,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::Anybody,
     purpose: Purpose::Mail,
     payload: Payload::None,
+    group: Group::Anywhere,
     limit: LINE,
     run,
 };

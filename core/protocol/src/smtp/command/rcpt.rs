@@ -1,10 +1,11 @@
 //! RCPT: one more forward-path (RFC 5321 section 4.1.1.3).
 
-use super::{Access, LINE, Payload, Purpose, Spec, Step};
+use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::ask::Ask;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{SmtpSession, State, Waiting};
+use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::{Args, Path};
+use crate::smtp::transaction::State;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "RCPT",
@@ -12,6 +13,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::LoggedIn,
     purpose: Purpose::Mail,
     payload: Payload::None,
+    group: Group::Anywhere,
     limit: LINE + 10,
     run,
 };

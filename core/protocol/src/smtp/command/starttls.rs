@@ -2,10 +2,11 @@
 //!
 //! The connection refuses what was pipelined behind it; the session forgets what came before it.
 
-use super::{Access, LINE, Payload, Purpose, Spec, Step};
+use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{SmtpSession, State};
+use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::Args;
+use crate::smtp::transaction::State;
 use crate::tls::Secrecy;
 
 pub(crate) const SPEC: Spec = Spec {
@@ -14,6 +15,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::Anybody,
     purpose: Purpose::Mail,
     payload: Payload::None,
+    group: Group::Anywhere,
     limit: LINE,
     run,
 };

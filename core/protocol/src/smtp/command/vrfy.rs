@@ -1,6 +1,6 @@
 //! VRFY: answered without telling who exists (RFC 5321 section 4.1.1.6 and section 7.3).
 
-use super::{ANY, Access, LINE, Payload, Purpose, Spec, Step};
+use super::{ANY, Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::Args;
@@ -11,6 +11,7 @@ pub(crate) const SPEC: Spec = Spec {
     access: Access::LoggedIn,
     purpose: Purpose::Chatter,
     payload: Payload::None,
+    group: Group::Last,
     limit: LINE + 10,
     run,
 };
