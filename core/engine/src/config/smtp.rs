@@ -1,5 +1,7 @@
 //! `[smtp]`: what SMTP and LMTP take.
 
+use postrider_protocol::message::address::Address;
+
 use super::source::Table;
 
 /// What SMTP and LMTP take.
@@ -13,7 +15,7 @@ pub struct Smtp {
     pub recipient_delimiter: Option<char>,
     /// Where mail goes for `<Postmaster>` without a domain, and for the postmaster of a domain here that has no such account or alias
     /// (RFC 5321 section 4.5.1).
-    pub postmaster: Option<String>,
+    pub postmaster: Option<Address>,
 }
 
 /// Reads the section.
@@ -32,18 +34,8 @@ pub(super) fn read(root: &Table<'_>) -> Smtp {
         recipients,
         hop_count: table.within("hop_count", 50, 1..=1000),
         recipient_delimiter: read_delimiter(&table),
-        postmaster: read_postmaster(&table),
+        postmaster: table.get::<Address>("postmaster").map(|it| it.value),
     }
-}
-
-fn read_postmaster(table: &Table<'_>) -> Option<String> {
-    let found = table.get::<String>("postmaster")?;
-    let parts = found.value.split_once('@');
-    if parts.is_none_or(|(local, domain)| local.is_empty() || domain.is_empty()) {
-        let message = format!("smtp.postmaster: {:?}: malformed address", found.value);
-        table.source.error(Some(found.at), message);
-    }
-    Some(found.value)
 }
 
 fn read_delimiter(table: &Table<'_>) -> Option<char> {

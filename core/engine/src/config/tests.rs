@@ -483,7 +483,7 @@ fn smtp_and_deadlines_know_what_the_rfcs_ask_for() {
     assert_eq!(config.smtp.recipient_delimiter, None);
     assert_eq!(
         config.smtp.postmaster.map(|it| it.to_string()),
-        Some("Admin@Example.com".to_owned())
+        Some("Admin@example.com".to_owned())
     );
     assert_eq!(
         good("[smtp]\nrecipient_delimiter = \"-\"")

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
+use postrider_protocol::message::address::Address;
 use toml::de::DeValue;
 
 use super::{
@@ -181,6 +182,7 @@ macro_rules! from_text {
 }
 
 from_text! {
+    Address: "an address",
     super::Bind: "an address and port, or the path of a unix socket",
     super::LogFormat: "a log format",
     super::Program: "the name of a program",
