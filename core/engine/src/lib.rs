@@ -1,6 +1,7 @@
 //! Postrider, a mail engine.
 
 pub mod actor;
+pub mod admin;
 pub mod auth;
 pub mod blob;
 pub mod config;
