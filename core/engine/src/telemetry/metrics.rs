@@ -99,10 +99,11 @@ metrics! {
     INDEX_SECONDS = "postrider_index_seconds", Histogram(SECONDS), Seconds, "Time of an operation of the index, by operation (read, commit).";
     INDEX_BATCH = "postrider_index_batch_changes", Histogram(COUNTS), Count, "Changes that shared one transaction.";
     INDEX_ERRORS = "postrider_index_errors_total", Counter, Count, "Operations of the index that failed for our own fault.";
-    STORE_SECONDS = "postrider_store_seconds", Histogram(SECONDS), Seconds, "Time of an operation of the store, by operation (put, get, delete).";
+    STORE_SECONDS = "postrider_store_seconds", Histogram(SECONDS), Seconds, "Time of an operation of the store, by operation (put, get, delete, meta, list, probe).";
     STORE_BYTES = "postrider_store_bytes_total", Counter, Bytes, "Octets moved to and from the store, by operation.";
-    STORE_ERRORS = "postrider_store_errors_total", Counter, Count, "Operations of the store that failed, by operation.";
+    STORE_ERRORS = "postrider_store_errors_total", Counter, Count, "Operations of the store that failed, by operation and reason (not_found, unavailable, corrupt, refused, deadline).";
     STORE_WAITING = "postrider_store_waiting", Gauge, Count, "Operations that wait for a permit of the store.";
+    STORE_PERMITS_TAKEN = "postrider_store_permits_taken", Gauge, Count, "Operations that the store works on, by kind (read, write).";
     MEMORY_IN_FLIGHT = "postrider_memory_in_flight_bytes", Gauge, Bytes, "Octets of message bodies held in memory, of limits.memory.";
     // The house.
     ACTOR_RESTARTS = "postrider_actor_restarts_total", Counter, Count, "Actors that failed and were built anew, by actor.";

@@ -125,6 +125,11 @@ impl MemoryStore {
             .map(|body| body.octets.clone())
     }
 
+    /// Names of all bodies, sorted.
+    pub fn keys(&self) -> Vec<BlobKey> {
+        lock(&self.inner.bodies).keys().cloned().collect()
+    }
+
     /// Bodies in the store.
     pub fn len(&self) -> usize {
         lock(&self.inner.bodies).len()

@@ -1,0 +1,319 @@
+//! The pool in front of the store: so many operations and octets at a time, each with a deadline.
+//!
+//! **Invariants.** A permit is held until the store is done, not until the asker loses patience: permits say what the store works
+//! on. The store's futures run on the service runtime, where its connections live; what has begun is carried to its end there.
+//! Reads and writes have permits of their own, so that slow readers do not keep mail from coming in.
+//! **Bounds.** [`PoolLimits`]. Waiting askers stand in line, served in order; they hold what they have in the spool.
+//! **On failure.** A deadline that passes is [`Error::Unavailable`]: before the permit nothing was done, afterwards the outcome is
+//! unknown and the same put may be repeated. A store that panics is unavailable too.
+
+mod meter;
+mod permit;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, future::Future, ops::Range, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use postrider_storage::{
+    Error,
+    blob::{BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, error::Elapsed, timeout, timeout_at},
+};
+
+use self::{
+    meter::{Meter, Meters},
+    permit::{Permit, Permits},
+};
+use crate::actor::{ByteCount, ServiceRuntime};
+
+/// Picks an operation's figures.
+type Pick = fn(&Meters) -> &Meter;
+
+/// Chunks of 64 KiB that a read holds ready for its reader.
+const CHUNKS_AHEAD: usize = 4;
+/// Entries of a listing held ready.
+const LISTED_AHEAD: usize = 256;
+
+/// What a [`BlobPool`] lets through at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PoolLimits {
+    /// Puts and deletes.
+    pub writes: usize,
+    /// Gets, each until its reader has all of it.
+    pub reads: usize,
+    /// Octets of the bodies being put; one that is larger goes alone.
+    pub octets: ByteCount,
+    /// How long the store may take from one chunk of a get to the next.
+    pub stall: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            writes: 64,
+            reads: 256,
+            octets: ByteCount::mib(256),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The way to the store, cheap to clone.
+#[derive(Clone)]
+pub struct BlobPool(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn BlobStore>,
+    service: ServiceRuntime,
+    stall: Duration,
+    permits: Permits,
+    meters: Meters,
+}
+
+impl BlobPool {
+    /// A pool in front of `store`, whose work is done on `service`. Limits of zero count as one.
+    pub fn new(store: Arc<dyn BlobStore>, service: ServiceRuntime, limits: PoolLimits) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            service,
+            stall: limits.stall,
+            permits: Permits::new(&limits),
+            meters: Meters::new(),
+        }))
+    }
+
+    /// [`BlobStore::put`], answered before `deadline`. What `source` reads must stay until then, at least.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Unavailable`] at the deadline.
+    pub async fn put(
+        &self,
+        key: &BlobKey,
+        source: BlobSource,
+        meta: &BlobMeta,
+        deadline: Instant,
+    ) -> Result<BlobWritten, Error> {
+        let octets = source.octets();
+        let pick: Pick = |meters| &meters.put;
+        let permit = self.write(octets, pick, deadline).await?;
+        let (inner, key, meta) = (self.0.clone(), key.clone(), meta.clone());
+        let work = async move {
+            let written = inner.store.put(&key, source, &meta).await?;
+            inner.meters.put_octets.increment(written.size);
+            Ok(written)
+        };
+        self.run(permit, pick, deadline, work).await
+    }
+
+    /// [`BlobStore::get`], begun before `deadline`.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Unavailable`] at the deadline, and as the last item of the stream when the store stalls.
+    pub async fn get(
+        &self,
+        key: &BlobKey,
+        range: Range<u64>,
+        deadline: Instant,
+    ) -> Result<BlobStream, Error> {
+        let pick: Pick = |meters| &meters.get;
+        let permit = self.read(pick, deadline).await?;
+        let wanted = range.end.saturating_sub(range.start);
+        let (inner, key) = (self.0.clone(), key.clone());
+        let open = async move { inner.store.get(&key, range).await };
+        let chunks = self
+            .stream(permit, pick, CHUNKS_AHEAD, deadline, open)
+            .await?;
+        let read = self.0.meters.get_octets.clone();
+        let exactly = stream::try_unfold((chunks, wanted), move |(mut chunks, left)| {
+            let read = read.clone();
+            async move {
+                match chunks.next().await.transpose()? {
+                    Some(chunk) if chunk.len() as u64 <= left => {
+                        let octets = chunk.len() as u64;
+                        read.increment(octets);
+                        Ok(Some((chunk, (chunks, left - octets))))
+                    }
+                    None if left == 0 => Ok(None),
+                    // Who reads was told how many octets come.
+                    _ => Err(Error::Corrupt(
+                        "a body of another length than it should have".to_owned(),
+                    )),
+                }
+            }
+        });
+        Ok(exactly.boxed())
+    }
+
+    /// [`BlobStore::delete`], answered before `deadline`.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Unavailable`] at the deadline.
+    pub async fn delete(&self, key: &BlobKey, deadline: Instant) -> Result<(), Error> {
+        let pick: Pick = |meters| &meters.delete;
+        let permit = self.write(0, pick, deadline).await?;
+        let (inner, key) = (self.0.clone(), key.clone());
+        let work = async move { inner.store.delete(&key).await };
+        self.run(permit, pick, deadline, work).await
+    }
+
+    /// [`BlobStore::meta`], answered before `deadline`.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Unavailable`] at the deadline.
+    pub async fn meta(&self, key: &BlobKey, deadline: Instant) -> Result<BlobMeta, Error> {
+        let pick: Pick = |meters| &meters.meta;
+        let permit = self.read(pick, deadline).await?;
+        let (inner, key) = (self.0.clone(), key.clone());
+        let work = async move { inner.store.meta(&key).await };
+        self.run(permit, pick, deadline, work).await
+    }
+
+    /// [`BlobStore::list`], begun before `deadline`.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Unavailable`] at the deadline, and as the last item when the store stalls.
+    pub async fn list(
+        &self,
+        prefix: &str,
+        deadline: Instant,
+    ) -> Result<BoxStream<'static, Result<(BlobKey, u64), Error>>, Error> {
+        let pick: Pick = |meters| &meters.list;
+        let permit = self.read(pick, deadline).await?;
+        let (inner, prefix) = (self.0.clone(), prefix.to_owned());
+        let open = async move { inner.store.list(&prefix).await };
+        self.stream(permit, pick, LISTED_AHEAD, deadline, open)
+            .await
+    }
+
+    /// [`BlobStore::probe`], answered before `deadline`. Needs no permit: it asks how the store is, not how busy we are.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Unavailable`] at the deadline.
+    pub async fn probe(&self, deadline: Instant) -> Result<(), Error> {
+        let inner = self.0.clone();
+        let work = async move { inner.store.probe().await };
+        self.run(Permit::default(), |meters| &meters.probe, deadline, work)
+            .await
+    }
+
+    async fn write(&self, octets: u64, pick: Pick, deadline: Instant) -> Result<Permit, Error> {
+        let waiting = self.0.meters.waiting();
+        let permit = self.0.permits.write(octets, &self.0.meters.writes);
+        let permit = timeout_at(deadline, permit).await;
+        drop(waiting);
+        self.in_time(permit, pick)
+    }
+
+    async fn read(&self, pick: Pick, deadline: Instant) -> Result<Permit, Error> {
+        let waiting = self.0.meters.waiting();
+        let permit = self.0.permits.read(&self.0.meters.reads);
+        let permit = timeout_at(deadline, permit).await;
+        drop(waiting);
+        self.in_time(permit, pick)
+    }
+
+    fn in_time<T>(
+        &self,
+        waited: Result<Result<T, Error>, Elapsed>,
+        pick: Pick,
+    ) -> Result<T, Error> {
+        waited.unwrap_or_else(|_| {
+            pick(&self.0.meters).gave_up();
+            Err(Error::Unavailable("the store took too long".to_owned()))
+        })
+    }
+
+    /// Runs one operation on the service runtime; the permit goes with it, whoever still waits.
+    async fn run<T: Send + 'static>(
+        &self,
+        permit: Permit,
+        pick: Pick,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = self.0.clone();
+        let task = self.0.service.spawn(async move {
+            let _held = permit;
+            let begun = std::time::Instant::now();
+            let outcome = work.await;
+            pick(&inner.meters).answered(begun, &outcome);
+            outcome
+        });
+        let task = async {
+            task.await
+                .unwrap_or_else(|gone| Err(Error::Unavailable(gone.to_string())))
+        };
+        self.in_time(timeout_at(deadline, task).await, pick)
+    }
+
+    /// Opens a stream on the service runtime and moves its items over, a few ahead; the permit goes with it to its end.
+    async fn stream<T: Send + 'static>(
+        &self,
+        permit: Permit,
+        pick: Pick,
+        ahead: usize,
+        deadline: Instant,
+        open: impl Future<Output = Result<BoxStream<'static, Result<T, Error>>, Error>> + Send + 'static,
+    ) -> Result<BoxStream<'static, Result<T, Error>>, Error> {
+        let (opened, is_open) = oneshot::channel();
+        let inner = self.0.clone();
+        self.0.service.spawn(async move {
+            let _held = permit;
+            let begun = std::time::Instant::now();
+            let outcome = open.await;
+            pick(&inner.meters).answered(begun, &outcome);
+            let (sender, receiver) = mpsc::channel(ahead);
+            let outcome = outcome.map(|items| (items, receiver));
+            let (answer, items) = match outcome {
+                Ok((items, receiver)) => (Ok(receiver), Some(items)),
+                Err(error) => (Err(error), None),
+            };
+            if let (Ok(()), Some(items)) = (opened.send(answer), items) {
+                forward(items, sender, inner.stall).await;
+            }
+        });
+        let is_open = async { is_open.await.unwrap_or_else(|_| Err(broke_off())) };
+        let receiver = self.in_time(timeout_at(deadline, is_open).await, pick)?;
+        let items = stream::try_unfold(receiver, |mut receiver| async move {
+            match receiver.recv().await {
+                Some(item) => Ok(item?.map(|item| (item, receiver))),
+                // The end is said, never just silence: a listing that stops must not look like lost mail.
+                None => Err(broke_off()),
+            }
+        });
+        Ok(items.boxed())
+    }
+}
+
+/// Moves items to their reader until the end, an error, or nobody reads; the end is `None`.
+async fn forward<T>(
+    mut items: BoxStream<'static, Result<T, Error>>,
+    reader: mpsc::Sender<Result<Option<T>, Error>>,
+    stall: Duration,
+) {
+    loop {
+        let item = match timeout(stall, items.next()).await {
+            Ok(item) => item.transpose(),
+            Err(_) => Err(Error::Unavailable("the store stalled".to_owned())),
+        };
+        let last = !matches!(item, Ok(Some(_)));
+        if reader.send(item).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+fn broke_off() -> Error {
+    Error::Unavailable("the store broke off".to_owned())
+}
+
+impl fmt::Debug for BlobPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BlobPool").field(&self.0.permits).finish()
+    }
+}
