@@ -1,0 +1,132 @@
+//! Orphans: bodies that no row names, and how they become messages again.
+//!
+//! **Invariants.** The row is made for the body that lies there, under its key: a repair that is repeated finds its row and appends nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use postrider_storage::{
+    Class, Error,
+    blob::{BlobKey, BlobMeta},
+    index::{
+        Account, Append, Appended, Change, Flags, INBOX, Mailbox, NewBlob, Outcome, Timestamp,
+    },
+};
+
+use super::{Fsck, Orphan, OrphanFate, Repair};
+use crate::blob::{SpoolError, Spooled};
+
+impl Fsck {
+    /// Looks at a body without a row, and repairs it if that is wanted; none if it went meanwhile.
+    pub(super) async fn look_at_orphan(
+        &self,
+        now: Timestamp,
+        key: BlobKey,
+        size: u64,
+    ) -> Result<Option<Orphan>, Error> {
+        let meta = match self.blobs.meta(&key, self.deadline()).await {
+            Ok(meta) => meta,
+            Err(Error::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let fate = match self.options.repair {
+            Repair::Report => OrphanFate::Found,
+            Repair::Append => match self.append(now, &key, size, &meta).await {
+                Ok(fate) => fate,
+                // Gone or unreadable, full, or not to be kept: this one's trouble. Ours ends the check.
+                Err(error) if error.class() != Class::Temporary => left(error.to_string()),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Some(Orphan {
+            key: key.as_str().to_owned(),
+            size,
+            account: meta.account,
+            mailbox: meta.mailbox,
+            fate,
+        }))
+    }
+
+    async fn append(
+        &self,
+        now: Timestamp,
+        key: &BlobKey,
+        size: u64,
+        meta: &BlobMeta,
+    ) -> Result<OrphanFate, Error> {
+        let Some(account) = self.index.account(&meta.account).await? else {
+            return Ok(left("no account of this address".to_owned()));
+        };
+        let Some(mailbox) = self.mailbox_at_birth(&account, &meta.mailbox).await? else {
+            return Ok(left("the account has no INBOX".to_owned()));
+        };
+        let body = self.read(key, size).await?;
+        if !key.fits(&body.written()) {
+            return Ok(left("its octets do not fit its name".to_owned()));
+        }
+        let summarize = Arc::clone(&self.summarize);
+        let summary = body
+            .scan(Bytes::new(), &self.taker, self.deadline(), move |octets| {
+                summarize(octets)
+            })
+            .await
+            .map_err(spool_error)?;
+        let append = Append {
+            account: account.id,
+            mailbox: mailbox.id,
+            blob: NewBlob {
+                key: key.clone(),
+                size,
+                sha256: body.sha256(),
+                summary,
+            },
+            flags: Flags::default(),
+            keywords: Vec::new(),
+            internal_date: Timestamp(meta.internal_date),
+            now,
+        };
+        let outcome = crate::blob::apply(self.index.as_ref(), Change::Append(append)).await?;
+        let Outcome::Appended(Appended { uid, .. }) = outcome else {
+            return Err(Error::Corrupt(format!(
+                "the index answered an append with {outcome:?}"
+            )));
+        };
+        tracing::info!(%key, account = %account.email, mailbox = %mailbox.name, %uid, "a body without a row is a message again");
+        Ok(OrphanFate::Appended {
+            mailbox: mailbox.name,
+            uid: uid.0,
+        })
+    }
+
+    async fn mailbox_at_birth(
+        &self,
+        account: &Account,
+        name: &str,
+    ) -> Result<Option<Mailbox>, Error> {
+        if let Some(mailbox) = self.index.mailbox(account.id, name).await?
+            && mailbox.selectable
+        {
+            return Ok(Some(mailbox));
+        }
+        self.index.mailbox(account.id, INBOX).await
+    }
+
+    /// Reads a body back into the spool.
+    async fn read(&self, key: &BlobKey, size: u64) -> Result<Spooled, Error> {
+        let mut spool = self.spools.begin(&self.taker, self.options.patience);
+        let mut chunks = self.blobs.get(key, 0..size, self.deadline()).await?;
+        while let Some(chunk) = chunks.try_next().await? {
+            spool.append(&chunk).await;
+        }
+        spool.finish().await.map_err(spool_error)
+    }
+}
+
+fn left(why: String) -> OrphanFate {
+    OrphanFate::Left { why }
+}
+
+fn spool_error(error: SpoolError) -> Error {
+    Error::Unavailable(error.to_string())
+}
