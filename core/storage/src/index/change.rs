@@ -32,6 +32,7 @@ pub enum Change {
     Store(Store),
     Copy(Copy),
     Expunge(Expunge),
+    Restore(Restore),
     Reap(Reap),
     Forget(Forget),
 }
@@ -359,6 +360,22 @@ pub struct ExpungedUids {
     pub uids: Vec<Uid>,
     /// Highest modification sequence of the mailbox afterwards.
     pub highest_modseq: u64,
+}
+
+/// Brings expunged messages back, all or none, as new messages with the system flags they had but `\Deleted`; keywords are lost. UIDs that
+/// cannot be brought back are passed over. Adds to the used quota. Outcome: `Copied`.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// Whose.
+    pub account: AccountId,
+    /// From where they were expunged; the mailbox may be gone.
+    pub from: MailboxId,
+    /// Which, rising.
+    pub uids: Vec<Uid>,
+    /// To where.
+    pub to: MailboxId,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Gives up what was expunged before a time: bodies that no row names any longer become doomed. From then on nothing

@@ -236,6 +236,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::Store(_)
         | Change::Copy(_)
         | Change::Expunge(_)
+        | Change::Restore(_)
         | Change::Reap(_)
         | Change::Forget(_) => false,
     }

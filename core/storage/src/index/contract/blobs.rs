@@ -6,8 +6,8 @@ use super::{Home, NOW, later};
 use crate::{
     Error,
     index::{
-        BlobId, Change, CopyMode, Doomed, ExpungeWhich, Forget, Index, ModSeq, Outcome, Reap,
-        RemoveAccount, Timestamp, Uid,
+        BlobId, Change, CopyMode, Doomed, ExpungeWhich, Flags, Forget, Index, ModSeq, Outcome,
+        Reap, RemoveAccount, Restore, StoreMode, Timestamp, Uid,
     },
 };
 
@@ -19,6 +19,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     everybody_in_line_gets_a_turn(fresh().await).await;
     what_outlives_its_mailbox(fresh().await).await;
     the_log_forgets_in_the_end(fresh().await).await;
+    restored(fresh().await).await;
     pages(fresh().await).await;
 }
 
@@ -237,6 +238,102 @@ async fn the_log_forgets_in_the_end(index: Arc<dyn Index>) {
         .await
         .expect("reads work");
     assert_eq!(all.expunged, []);
+}
+
+async fn restored(index: Arc<dyn Index>) {
+    let home = Home::new(index.clone(), Some(100)).await;
+    let bob = Home::add(index, "bob@example.test", None).await;
+    let id = home.create("a").await.expect("made");
+    let uids = home.fill(id, "a", 4).await;
+    let seen_and_deleted = Flags(Flags::SEEN.0 | Flags::DELETED.0);
+    let store = home.store(id, &uids[..1], StoreMode::Add, seen_and_deleted, &["k"]);
+    store.await.expect("stored");
+    home.copy(id, &uids[3..], home.inbox, CopyMode::Move)
+        .await
+        .expect("moved");
+    let restore = |home: &Home, uids: &[Uid]| {
+        Change::Restore(Restore {
+            account: home.account,
+            from: id,
+            uids: uids.to_vec(),
+            to: home.inbox,
+            now: later(9),
+        })
+    };
+    let which = ExpungeWhich::Exactly(uids[..1].to_vec());
+    home.expunge(id, which, NOW).await.expect("gone");
+    home.delete("a").await.expect("with the others");
+    assert_eq!(home.account().await.used, 10);
+    // A trace of what moved, what never was, and what another account lost, are passed over (I6).
+    let nothing = bob.one(restore(&bob, &uids)).await;
+    assert!(matches!(nothing, Ok(Outcome::Copied(it)) if it.from.is_empty()));
+    let answer = home
+        .one(restore(&home, &[uids[0], uids[2], uids[3], Uid(99)]))
+        .await;
+    let Ok(Outcome::Copied(copied)) = answer else {
+        panic!("a restore brought {answer:?}");
+    };
+    assert_eq!(
+        (copied.from, copied.to),
+        (vec![uids[0], uids[2]], vec![Uid(2), Uid(3)])
+    );
+    let inbox = home
+        .index
+        .changes(home.inbox, ModSeq(0))
+        .await
+        .expect("reads work")
+        .changed;
+    assert_eq!(
+        (inbox[1].flags, inbox[1].size, inbox[1].save_date),
+        (Flags::SEEN, 10, later(9))
+    );
+    assert!(inbox[1].modseq > inbox[0].modseq);
+    assert_eq!(home.account().await.used, 30);
+
+    // Once is enough; what was brought back holds its body, what was not goes.
+    let again = home.one(restore(&home, &uids[..1])).await;
+    assert!(matches!(again, Ok(Outcome::Copied(it)) if it.from.is_empty()));
+    assert_eq!(names(&reap(&home, later(1000), 100).await), ["a.1"]);
+    assert_eq!(
+        home.index
+            .blobs(home.inbox, &[Uid(2), Uid(3)])
+            .await
+            .expect("reads work")
+            .len(),
+        2
+    );
+    let late = home.one(restore(&home, &uids)).await;
+    assert!(matches!(late, Ok(Outcome::Copied(it)) if it.from.is_empty()));
+
+    // Only as far as there is room.
+    home.append(home.inbox, "full", 70)
+        .await
+        .expect("exactly full");
+    let which = ExpungeWhich::Exactly(vec![Uid(2)]);
+    home.expunge(home.inbox, which, NOW).await.expect("gone");
+    home.append(home.inbox, "fuller", 5).await.expect("room");
+    let back = Change::Restore(Restore {
+        account: home.account,
+        from: home.inbox,
+        uids: vec![Uid(2)],
+        to: home.inbox,
+        now: NOW,
+    });
+    let over = Error::OverQuota {
+        used: 95,
+        quota: 100,
+        wanted: 10,
+    };
+    assert_eq!(home.one(back).await, Err(over));
+    assert_eq!(
+        home.index
+            .expunged(home.inbox)
+            .await
+            .expect("reads work")
+            .len(),
+        1
+    );
+    home.check().await;
 }
 
 async fn pages(index: Arc<dyn Index>) {

@@ -4,13 +4,15 @@
 
 #![allow(clippy::missing_panics_doc)]
 
+mod accounts;
 mod blobs;
 mod copies;
-mod directory;
+mod domains;
 mod flags;
 mod mailboxes;
 mod messages;
 mod races;
+pub mod random;
 
 use std::sync::Arc;
 
@@ -30,7 +32,8 @@ pub async fn all<F>(fresh: F)
 where
     F: AsyncFn() -> Arc<dyn Index>,
 {
-    directory::all(&fresh).await;
+    domains::all(&fresh).await;
+    accounts::all(&fresh).await;
     mailboxes::all(&fresh).await;
     messages::all(&fresh).await;
     flags::all(&fresh).await;

@@ -22,6 +22,7 @@ use crate::{Error, blob::BlobKey};
 #[derive(Debug, Default)]
 pub struct MemoryIndex {
     state: Mutex<State>,
+    broken: Mutex<Option<Error>>,
 }
 
 /// Everything that is kept.
@@ -73,6 +74,8 @@ struct Gone {
     modseq: u64,
     /// False for what moved: only the trace is kept.
     recoverable: bool,
+    /// System flags.
+    flags: Flags,
     size: u64,
     internal_date: Timestamp,
     at: Timestamp,
@@ -95,9 +98,18 @@ impl MemoryIndex {
         MemoryIndex::default()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// From now on every read and every change fails with this error; none: all is well again.
+    pub fn break_with(&self, error: Option<Error>) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = &*broken {
+            return Err(error.clone());
+        }
         // A change that panicked has checked before it touched, and the next one checks again.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -175,6 +187,7 @@ impl State {
             Change::Store(it) => self.store(it),
             Change::Copy(it) => self.copy(it),
             Change::Expunge(it) => self.expunge(it),
+            Change::Restore(it) => self.restore(it),
             Change::Reap(it) => self.reap(it),
             Change::Forget(it) => self.forget(it),
         }
@@ -224,26 +237,26 @@ impl Folder {
 #[async_trait::async_trait]
 impl Index for MemoryIndex {
     async fn domain(&self, name: &str) -> Result<Option<Domain>, Error> {
-        Ok(self.state().domains.get(name).cloned())
+        Ok(self.state()?.domains.get(name).cloned())
     }
 
     async fn domains(&self) -> Result<Vec<Domain>, Error> {
-        Ok(self.state().domains.values().cloned().collect())
+        Ok(self.state()?.domains.values().cloned().collect())
     }
 
     async fn account(&self, email: &str) -> Result<Option<Account>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let found = state.accounts.values().find(|it| it.account.email == email);
         Ok(found.map(|it| state.account(it)))
     }
 
     async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         Ok(state.accounts.get(&id).map(|it| state.account(it)))
     }
 
     async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let all = state.accounts.values().map(|it| state.account(it));
         let mut accounts: Vec<Account> = match domain {
             None => all.collect(),
@@ -257,7 +270,7 @@ impl Index for MemoryIndex {
     }
 
     async fn destinations(&self, source: &str) -> Result<Vec<String>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let active = state
             .aliases
             .iter()
@@ -266,7 +279,7 @@ impl Index for MemoryIndex {
     }
 
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let all = state.aliases.iter().map(|((from, to), active)| Alias {
             source: from.clone(),
             destination: to.clone(),
@@ -278,7 +291,7 @@ impl Index for MemoryIndex {
     }
 
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let all = state.mailboxes.values().map(|it| it.mailbox.clone());
         let mut mailboxes: Vec<Mailbox> = all.filter(|it| it.account == account).collect();
         mailboxes.sort_by_key(|it| (it.name != super::INBOX, it.name.clone()));
@@ -286,23 +299,23 @@ impl Index for MemoryIndex {
     }
 
     async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         Ok(state.named(account, name).map(|it| it.mailbox.clone()))
     }
 
     async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         Ok(state.mailboxes.get(&id).map(|it| it.mailbox.clone()))
     }
 
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let own = state.subscriptions.iter().filter(|(it, _)| *it == account);
         Ok(own.map(|(_, name)| name.clone()).collect())
     }
 
     async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error> {
-        let mut state = self.state();
+        let mut state = self.state()?;
         let account = state.folder(mailbox)?.mailbox.account;
         let log = state.log(account, mailbox);
         let log: Vec<_> = log.map(|(uid, gone)| (uid, gone.modseq)).collect();
@@ -314,7 +327,7 @@ impl Index for MemoryIndex {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let Some(folder) = state.mailboxes.get(&mailbox) else {
             return Ok(Vec::new());
         };
@@ -324,7 +337,7 @@ impl Index for MemoryIndex {
     }
 
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let Some(folder) = state.mailboxes.get(&mailbox) else {
             return Ok(Vec::new());
         };
@@ -340,7 +353,7 @@ impl Index for MemoryIndex {
     }
 
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let Some(folder) = state.mailboxes.get(&mailbox) else {
             return Ok(Vec::new());
         };
@@ -357,18 +370,21 @@ impl Index for MemoryIndex {
     }
 
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> {
-        let state = self.state();
+        let state = self.state()?;
         let ids = state.blobs.keys().filter(|it| **it > after);
         let named = ids.filter_map(|it| state.blob_ref(*it));
         Ok(named.take(limit as usize).collect())
     }
 
     async fn generation(&self) -> Result<i64, Error> {
-        Ok(self.state().generation)
+        Ok(self.state()?.generation)
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
-        let mut state = self.state();
+        let mut state = match self.state() {
+            Ok(state) => state,
+            Err(error) => return vec![Err(error); changes.len()],
+        };
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
             let of_directory = check::of_directory(&change);
@@ -380,7 +396,7 @@ impl Index for MemoryIndex {
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        Ok(())
+        self.state().map(|_| ())
     }
 }
 
@@ -389,10 +405,26 @@ mod tests {
     use std::sync::Arc;
 
     use super::MemoryIndex;
-    use crate::index::contract;
+    use crate::{
+        Error,
+        index::{Index, contract},
+    };
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn passes_the_contract() {
         contract::all(async || Arc::new(MemoryIndex::new()) as _).await;
+    }
+
+    #[tokio::test]
+    async fn breaks_and_heals() {
+        let index = MemoryIndex::new();
+        let away = Error::Unavailable("on purpose".to_owned());
+        index.break_with(Some(away.clone()));
+        let add = || vec![contract::add_domain("example.test")];
+        assert_eq!(index.apply(add()).await, [Err(away.clone())]);
+        assert_eq!(index.domains().await, Err(away.clone()));
+        assert_eq!(index.probe().await, Err(away));
+        index.break_with(None);
+        assert!(index.apply(add()).await[0].is_ok());
     }
 }

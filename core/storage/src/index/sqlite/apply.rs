@@ -6,7 +6,7 @@ use super::{
     account, alias, append, blob, copy, domain, expunge,
     fault::{Fault, trouble},
     generation::{self, Foreign},
-    mailbox, name, store,
+    mailbox, name, restore, store,
 };
 use crate::{
     Error,
@@ -114,6 +114,7 @@ fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
         Change::Store(it) => store::store(conn, it),
         Change::Copy(it) => copy::copy(conn, it),
         Change::Expunge(it) => expunge::expunge(conn, it),
+        Change::Restore(it) => restore::restore(conn, it),
         Change::Reap(it) => blob::reap(conn, it),
         Change::Forget(it) => blob::forget(conn, it),
     }

@@ -135,6 +135,13 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<String>, Error> {
     .map_err(|Halt(error)| error)
 }
 
+/// Takes the newest migration back.
+#[cfg(test)]
+pub(super) fn undo(conn: &mut SqliteConnection) -> Result<(), Error> {
+    let undone = conn.revert_last_migration(MIGRATIONS);
+    undone.map(|_| ()).map_err(|it| schema(&*it))
+}
+
 /// Migrations that the database has not, oldest first.
 fn pending(conn: &mut SqliteConnection) -> Result<Vec<Box<dyn Migration<Sqlite>>>, Error> {
     let present = conn.applied_migrations().map_err(|it| schema(&*it))?;

@@ -54,23 +54,26 @@ struct Row {
     size: i64,
 }
 
+/// SQLite would read the whole mailbox, since it believes that every row has flags; the index has only those with `\Deleted`.
+pub(super) const DELETED: &str = "message INDEXED BY message_deleted";
+
 /// Finds messages by UID.
 pub(super) fn pick(
     conn: &mut SqliteConnection,
     mailbox: &Mailbox,
     scope: &Scope<'_>,
 ) -> Result<Picked, Fault> {
-    let (filter, uids) = match scope {
-        Scope::All => ("?3 = ?3", String::new()),
+    let (from, filter, uids) = match scope {
+        Scope::All => ("message", "?3 = ?3", String::new()),
         Scope::Among(uids) => (
+            "message",
             "uid IN (SELECT value FROM json_each(?3))",
             sql::uid_list(&rising(uids)),
         ),
-        // The words of the partial index.
-        Scope::Deleted => ("flags & 8 AND ?3 = ?3", String::new()),
+        Scope::Deleted => (DELETED, "flags & 8 AND ?3 = ?3", String::new()),
     };
     let rows: Vec<Row> = sql_query(format!(
-        "SELECT uid, flags, size FROM message WHERE account_id = ?1 AND mailbox_id = ?2 AND {filter} ORDER BY uid"
+        "SELECT uid, flags, size FROM {from} WHERE account_id = ?1 AND mailbox_id = ?2 AND {filter} ORDER BY uid"
     ))
     .bind::<BigInt, _>(mailbox.account.0)
     .bind::<BigInt, _>(mailbox.id.0)

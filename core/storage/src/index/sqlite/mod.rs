@@ -24,6 +24,7 @@ mod mailbox;
 mod message;
 mod moment;
 mod name;
+mod restore;
 mod sql;
 mod store;
 
@@ -38,7 +39,7 @@ use diesel_async::{
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 use futures_util::FutureExt;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::{connect::Purpose, fault::Fault, generation::Foreign};
 use super::{
@@ -58,7 +59,7 @@ pub struct SqliteIndex {
     path: String,
     readers: Pool<Connection>,
     /// None after a failure, until the next batch.
-    writer: Mutex<Option<Connection>>,
+    writer: Arc<Mutex<Option<Connection>>>,
     foreign: Arc<Foreign>,
 }
 
@@ -100,12 +101,10 @@ impl SqliteIndex {
         let index = SqliteIndex {
             path,
             readers,
-            writer: Mutex::new(None),
+            writer: Arc::default(),
             foreign: Arc::default(),
         };
-        let mut writer = index.writer.lock().await;
-        index.connected(&mut writer).await?;
-        drop(writer);
+        index.write(|_, _| Ok(())).await?;
         Ok(index)
     }
 
@@ -125,58 +124,82 @@ impl SqliteIndex {
     ) -> Result<T, Error> {
         let mut conn = self
             .readers
-            .get()
+            .get_owned()
             .await
             .map_err(|it| Error::Unavailable(it.to_string()))?;
-        let answer = conn
-            .spawn_blocking(move |conn| {
+        finish(async move {
+            let answer = conn.spawn_blocking(move |conn| {
                 apply::begin(conn, "BEGIN")?;
                 let answer = read(conn);
                 let ended = conn.batch_execute("COMMIT");
                 Ok(answer.and_then(|it| Ok(ended.map(|()| it)?)))
-            })
-            .await;
-        Ok(answer.map_err(Fault::from)??)
+            });
+            Ok(answer.await.map_err(Fault::from)??)
+        })
+        .await
     }
 
-    /// The writing connection, opened anew if the last one failed.
-    async fn connected<'a>(
-        &self,
-        writer: &'a mut MutexGuard<'_, Option<Connection>>,
-    ) -> Result<&'a mut Connection, Error> {
-        if writer.is_none() {
-            let mut conn = establish(self.path.clone(), Purpose::Write)
-                .await
-                .map_err(|it| connect::refused(&it))?;
-            let foreign = self.foreign.clone();
-            conn.spawn_blocking(move |conn| foreign.reset(conn))
-                .await
-                .map_err(|it| fault::trouble(&it))?;
-            **writer = Some(conn);
-        }
-        writer
-            .as_mut()
-            .ok_or_else(|| Error::Unavailable("no connection".to_owned()))
-    }
-
-    /// Runs `write` on the writing connection.
+    /// Runs `write` on the writing connection, in the order of the calls.
     async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let mut writer = self.writer.lock().await;
-        let conn = self.connected(&mut writer).await?;
-        let foreign = self.foreign.clone();
-        let answer = conn
-            .spawn_blocking(move |conn| Ok(write(conn, &foreign)))
-            .await
-            .map_err(|it| fault::trouble(&it))
-            .flatten();
-        if answer.is_err() {
-            *writer = None;
-        }
-        answer
+        let writer = self.writer.clone().lock_owned().await;
+        let (path, foreign) = (self.path.clone(), self.foreign.clone());
+        finish(write_on(writer, path, foreign, write)).await
     }
+
+    /// Lets the writing connection grow the file by so many pages more, as if the disk were full.
+    #[cfg(test)]
+    async fn limit_pages(&self, more: u32) {
+        let limited = self.write(move |conn, _| {
+            let pages = format!("PRAGMA max_page_count = {};", 1 + more);
+            conn.batch_execute(&pages).map_err(|it| fault::trouble(&it))
+        });
+        limited.await.expect("a pragma");
+    }
+}
+
+/// Lets a task run to its end even if the caller leaves: a connection may not be dropped while a statement runs on it (Diesel blocks the
+/// thread, or panics where it may not).
+async fn finish<T: Send + 'static>(
+    task: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::spawn(task).await;
+    done.unwrap_or_else(|it| Err(Error::Unavailable(it.to_string())))
+}
+
+/// The place of the writing connection, while nobody else uses it.
+type Writer = OwnedMutexGuard<Option<Connection>>;
+
+/// Runs `write` on the writing connection; opens it anew if the last use failed.
+async fn write_on<T: Send + 'static>(
+    mut writer: Writer,
+    path: String,
+    foreign: Arc<Foreign>,
+    write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let mut conn = match writer.take() {
+        Some(conn) => conn,
+        None => {
+            let opened = establish(path, Purpose::Write).await;
+            let mut conn = opened.map_err(|it| connect::refused(&it))?;
+            let foreign = foreign.clone();
+            conn.spawn_blocking(move |conn| foreign.reset(conn))
+                .await
+                .map_err(|it| fault::trouble(&it))?;
+            conn
+        }
+    };
+    let answer = conn
+        .spawn_blocking(move |conn| Ok(write(conn, &foreign)))
+        .await
+        .map_err(|it| fault::trouble(&it))
+        .flatten();
+    if answer.is_ok() {
+        *writer = Some(conn);
+    }
+    answer
 }
 
 async fn migrate_file(path: PathBuf) -> Result<Vec<String>, Error> {
@@ -282,12 +305,12 @@ impl Index for SqliteIndex {
 
     async fn generation(&self) -> Result<i64, Error> {
         // A batch that runs now looks at its end; who asks meanwhile need not wait for it.
-        if let Ok(mut writer) = self.writer.try_lock() {
-            let conn = self.connected(&mut writer).await?;
-            let foreign = self.foreign.clone();
-            conn.spawn_blocking(move |conn| foreign.look(conn))
-                .await
-                .map_err(|it| fault::trouble(&it))?;
+        if let Ok(writer) = self.writer.clone().try_lock_owned() {
+            let (path, foreign) = (self.path.clone(), self.foreign.clone());
+            let look = |conn: &mut SqliteConnection, foreign: &Foreign| {
+                foreign.look(conn).map_err(|it| fault::trouble(&it))
+            };
+            finish(write_on(writer, path, foreign, look)).await?;
         }
         let own = self.read(generation::own).await?;
         Ok(own + self.foreign.seen())

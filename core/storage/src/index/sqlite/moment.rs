@@ -11,6 +11,8 @@ use diesel::{
 
 use crate::index::Timestamp;
 
+/// The years 0 to 9999, which all who read the column understand; other times count as the nearest of these.
+const RANGE: (i64, i64) = (-62_167_219_200_000_000, 253_402_300_799_999_999);
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";
 
 /// A [`Timestamp`] in such a column.
@@ -30,7 +32,8 @@ impl FromSql<sql_types::Timestamp, Sqlite> for Moment {
 
 impl ToSql<sql_types::Timestamp, Sqlite> for Moment {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        let time = DateTime::from_timestamp_micros(self.0.0).ok_or("time out of range")?;
+        let micros = self.0.0.clamp(RANGE.0, RANGE.1);
+        let time = DateTime::from_timestamp_micros(micros).ok_or("time out of range")?;
         out.set_value(time.naive_utc().format(FORMAT).to_string());
         Ok(IsNull::No)
     }

@@ -1,0 +1,86 @@
+//! Bringing expunged messages back (I10).
+
+use diesel::{
+    QueryableByName, RunQueryDsl, SqliteConnection, sql_query,
+    sql_types::{BigInt, Text},
+};
+
+use super::{
+    account,
+    fault::{Fault, number},
+    mailbox::{self, Shift},
+    sql::{self, Bind, rising, run},
+};
+use crate::index::{Copied, Outcome, Restore, Uid, check};
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    uid: i64,
+    #[diesel(sql_type = BigInt)]
+    flags: i64,
+    #[diesel(sql_type = BigInt)]
+    size: i64,
+}
+
+pub(super) fn restore(conn: &mut SqliteConnection, change: &Restore) -> Result<Outcome, Fault> {
+    let account = account::existing(conn, change.account)?;
+    let to = mailbox::owned(conn, change.account, change.to)?;
+    let rows: Vec<Row> = sql_query(
+        "SELECT uid, flags & ~8 AS flags, size FROM expunged WHERE account_id = ? AND mailbox_id = ? AND recoverable \
+         AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+    )
+    .bind::<BigInt, _>(change.account.0)
+    .bind::<BigInt, _>(change.from.0)
+    .bind::<Text, _>(sql::uid_list(&rising(&change.uids)))
+    .load(conn)?;
+    let mut shift = Shift::default();
+    let mut from = Vec::with_capacity(rows.len());
+    for row in rows {
+        shift.count(number(row.flags, "flags")?, row.size, 1);
+        from.push(Uid(number(row.uid, "UID")?));
+    }
+    let mut copied = Copied {
+        uid_validity: to.uid_validity.0,
+        ..Copied::default()
+    };
+    if from.is_empty() {
+        return Ok(Outcome::Copied(copied));
+    }
+    check::room_for(account.used, number(shift.size, "size")?, account.quota)?;
+    let first = to.uid_next.0;
+    let uid_next = check::uid_after(first, from.len())?;
+    let modseq = mailbox::next_modseq(&to)?;
+    let list = sql::uid_list(&from);
+    run(
+        conn,
+        "INSERT INTO message (account_id, mailbox_id, uid, modseq, flags, size, internal_date, save_date, blob_id) \
+         SELECT e.account_id, ?, ? + j.key, ?, e.flags & ~8, e.size, e.internal_date, ?, e.blob_id \
+         FROM json_each(?) j CROSS JOIN expunged e ON e.account_id = ? AND e.mailbox_id = ? AND e.uid = j.value",
+        &[
+            Bind::Number(to.id.0),
+            Bind::Number(first.into()),
+            Bind::Number(modseq),
+            Bind::Number(change.now.0),
+            Bind::Text(&list),
+            Bind::Number(change.account.0),
+            Bind::Number(change.from.0),
+        ],
+    )?;
+    // The trace stays for who still has to hear that they went.
+    run(
+        conn,
+        "UPDATE expunged SET recoverable = 0 WHERE account_id = ? AND mailbox_id = ? \
+         AND uid IN (SELECT value FROM json_each(?))",
+        &[
+            Bind::Number(change.account.0),
+            Bind::Number(change.from.0),
+            Bind::Text(&list),
+        ],
+    )?;
+    mailbox::advance(conn, &to, shift, uid_next, modseq)?;
+    account::charge(conn, change.account, shift.size)?;
+    copied.from = from;
+    copied.to = (first..uid_next).map(Uid).collect();
+    Ok(Outcome::Copied(copied))
+}
