@@ -1,0 +1,115 @@
+//! What lies where: the top of the repository, and how long a file may be.
+
+use std::fs;
+
+use super::source::{none, root, sources};
+
+/// The folders at the top.
+const FOLDERS: &[&str] = &[
+    "benches",
+    "bins",
+    "core",
+    "examples",
+    "fuzz",
+    "migrations",
+    "tests",
+];
+
+/// The files at the top.
+const FILES: &[&str] = &[
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "clippy.toml",
+    "deny.toml",
+    "rustfmt.toml",
+];
+
+/// What a build and a try leave behind; .gitignore names the same.
+const LEFT_BEHIND: &[&str] = &["postrider-data", "target"];
+
+/// A file above this is split by meaning.
+const LINES: usize = 500;
+
+/// Files above the limit, with what holds them together.
+const LONG: &[(&str, &str)] = &[
+    (
+        "core/protocol/src/imap/session.rs",
+        "the state machine that all commands share: its transitions are read together",
+    ),
+    (
+        "core/protocol/src/message/address.rs",
+        "one grammar with its normal form: mailbox, local part and domain lean on each other",
+    ),
+    (
+        "core/protocol/src/message/address_list.rs",
+        "one grammar: the lists of RFC 5322 with all their obsolete forms",
+    ),
+    (
+        "core/protocol/src/message/date.rs",
+        "one grammar, read and written, and the calendar between them",
+    ),
+    (
+        "core/protocol/src/message/mime.rs",
+        "one pass over a message with one stack of boundaries",
+    ),
+    (
+        "core/protocol/src/message/summary/codec.rs",
+        "writing and reading of one format, field by field beside each other",
+    ),
+];
+
+#[test]
+fn the_top_holds_what_it_should() {
+    let mut problems = Vec::new();
+    for entry in fs::read_dir(root()).expect("a readable folder") {
+        let entry = entry.expect("a readable folder");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || LEFT_BEHIND.contains(&name.as_str()) {
+            continue;
+        }
+        let allowed = match entry.path().is_dir() {
+            true => FOLDERS,
+            false => FILES,
+        };
+        if !allowed.contains(&name.as_str()) {
+            problems.push(name);
+        }
+    }
+    none(
+        problems,
+        "Nobody expects this at the top of the repository:",
+    );
+}
+
+#[test]
+fn no_file_is_longer_than_can_be_read() {
+    let mut problems = Vec::new();
+    for folder in ["core", "bins"] {
+        for source in sources(folder).into_iter().filter(|it| !it.is_test()) {
+            let lines = source.text.lines().count();
+            let listed = LONG.iter().any(|(path, _)| *path == source.path);
+            match (lines > LINES, listed) {
+                (true, false) => problems.push(format!(
+                    "{}: {lines} lines, split it by meaning",
+                    source.path
+                )),
+                (false, true) => problems.push(format!(
+                    "{}: {lines} lines, take it from the list",
+                    source.path
+                )),
+                _ => {}
+            }
+        }
+    }
+    for (path, reason) in LONG {
+        if !root().join(path).is_file() {
+            problems.push(format!("{path}: is gone, take it from the list"));
+        }
+        assert!(reason.len() > 20, "{path}: say what holds it together");
+    }
+    none(problems, "Files above 500 lines:");
+}
