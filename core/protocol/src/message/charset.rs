@@ -14,20 +14,24 @@ pub struct Charset(Kind);
 enum Kind {
     Web(&'static Encoding),
     Iso2022Kr,
+    Unsaid,
 }
 
 impl Charset {
-    /// UTF-8, which holds US-ASCII.
-    pub const UTF_8: Self = Self(Kind::Web(UTF_8));
+    /// None is said, or one that is not known: guessed from the first octets above ASCII, see [`guess`].
+    pub const UNSAID: Self = Self(Kind::Unsaid);
 
-    /// The charset with this label, in any case. US-ASCII is read as UTF-8, since what calls itself ASCII and
-    /// is not, mostly is that.
+    /// The charset with this label, in any case. What calls itself US-ASCII and is not is guessed.
     pub fn for_label(label: &[u8]) -> Option<Self> {
         let label = label.trim_ascii();
         if let Some(encoding) = Encoding::for_label_no_replacement(label) {
             let ascii = [&b"us-ascii"[..], b"ascii", b"ansi_x3.4-1968"];
             let is_ascii = ascii.iter().any(|name| label.eq_ignore_ascii_case(name));
-            return Some(Self(Kind::Web(if is_ascii { UTF_8 } else { encoding })));
+            return Some(if is_ascii {
+                Self::UNSAID
+            } else {
+                Self(Kind::Web(encoding))
+            });
         }
         let kind = match label.to_ascii_lowercase().as_slice() {
             b"cp949" | b"ms949" | b"uhc" | b"x-windows-949" | b"ks_c_5601" | b"ksc5601.1987" => {
@@ -44,16 +48,13 @@ impl Charset {
 
     /// A decoder for text that comes in pieces.
     pub fn decoder(self) -> CharsetDecoder {
-        match self.0 {
-            Kind::Web(encoding) => CharsetDecoder {
-                decoder: encoding.new_decoder_with_bom_removal(),
-                shift: None,
-            },
-            Kind::Iso2022Kr => CharsetDecoder {
-                decoder: EUC_KR.new_decoder_without_bom_handling(),
-                shift: Some(Shift::default()),
-            },
-        }
+        CharsetDecoder(match self.0 {
+            Kind::Web(encoding) => State::Web(encoding.new_decoder_with_bom_removal()),
+            Kind::Iso2022Kr => {
+                State::Wrapped(Shift::default(), EUC_KR.new_decoder_without_bom_handling())
+            }
+            Kind::Unsaid => State::Undecided(Vec::new()),
+        })
     }
 
     /// All of the text at once. What is malformed becomes U+FFFD.
@@ -63,6 +64,9 @@ impl Charset {
         text
     }
 }
+
+/// Octets by which a charset is guessed, where there are as many.
+const GUESSED_BY: usize = 256;
 
 /// Whether more octets follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,26 +78,51 @@ pub enum Piece {
 }
 
 /// Decodes text that comes in pieces, cut anywhere.
-pub struct CharsetDecoder {
-    decoder: Decoder,
-    shift: Option<Shift>,
+pub struct CharsetDecoder(State);
+
+enum State {
+    Web(Decoder),
+    Wrapped(Shift, Decoder),
+    /// What came from the first octet above ASCII on, too little to guess by.
+    Undecided(Vec<u8>),
 }
 
 impl CharsetDecoder {
     /// Appends what these octets mean. What is malformed becomes U+FFFD.
     pub fn feed(&mut self, octets: &[u8], piece: Piece, text: &mut String) {
-        let unwrapped = self.shift.as_mut().map(|shift| shift.unwrap(octets));
-        let mut rest = unwrapped.as_deref().unwrap_or(octets);
-        loop {
-            let needed = self.decoder.max_utf8_buffer_length(rest.len());
-            text.reserve(needed.unwrap_or(rest.len()).max(16));
-            let (result, read, _) = self
-                .decoder
-                .decode_to_string(rest, text, piece == Piece::Last);
-            rest = &rest[read..];
-            if result == CoderResult::InputEmpty {
-                return;
+        match &mut self.0 {
+            State::Web(decoder) => decode(decoder, octets, piece, text),
+            State::Wrapped(shift, decoder) => decode(decoder, &shift.unwrap(octets), piece, text),
+            State::Undecided(held) => {
+                let ascii = match held.is_empty() {
+                    true => octets
+                        .iter()
+                        .position(|octet| !octet.is_ascii())
+                        .unwrap_or(octets.len()),
+                    false => 0,
+                };
+                text.extend(octets[..ascii].iter().copied().map(char::from));
+                held.extend_from_slice(&octets[ascii..]);
+                if held.len() >= GUESSED_BY || (piece == Piece::Last && !held.is_empty()) {
+                    let mut decoder =
+                        guess_encoding(held, piece).new_decoder_without_bom_handling();
+                    decode(&mut decoder, held, piece, text);
+                    self.0 = State::Web(decoder);
+                }
             }
+        }
+    }
+}
+
+fn decode(decoder: &mut Decoder, octets: &[u8], piece: Piece, text: &mut String) {
+    let mut rest = octets;
+    loop {
+        let needed = decoder.max_utf8_buffer_length(rest.len());
+        text.reserve(needed.unwrap_or(rest.len()).max(16));
+        let (result, read, _) = decoder.decode_to_string(rest, text, piece == Piece::Last);
+        rest = &rest[read..];
+        if result == CoderResult::InputEmpty {
+            return;
         }
     }
 }
@@ -137,24 +166,34 @@ impl Shift {
 /// Reads octets that do not say what they are: UTF-8 if they are that, else EUC-KR if all of it are
 /// KS X 1001 pairs, else windows-1252.
 pub fn guess(octets: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = core::str::from_utf8(octets) {
-        return Cow::Borrowed(text);
+    match core::str::from_utf8(octets) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            guess_encoding(octets, Piece::Last)
+                .decode_without_bom_handling(octets)
+                .0
+        }
     }
-    let encoding = if is_korean(octets) {
-        EUC_KR
-    } else {
-        WINDOWS_1252
-    };
-    encoding.decode_without_bom_handling(octets).0
+}
+
+fn guess_encoding(octets: &[u8], piece: Piece) -> &'static Encoding {
+    // A character may be cut at the end of a piece.
+    let cut = piece == Piece::More;
+    match core::str::from_utf8(octets) {
+        Ok(_) => UTF_8,
+        Err(error) if cut && error.error_len().is_none() => UTF_8,
+        Err(_) if is_korean(octets, cut) => EUC_KR,
+        Err(_) => WINDOWS_1252,
+    }
 }
 
 /// Whether every octet above ASCII belongs to a pair of KS X 1001.
-fn is_korean(octets: &[u8]) -> bool {
+fn is_korean(octets: &[u8], cut: bool) -> bool {
     let mut rest = octets.iter();
     while let Some(&lead) = rest.next() {
         if lead >= 0x80 {
             let trail = rest.next();
-            let pair = (0xa1..=0xfd).contains(&lead) && trail.is_some_and(|&octet| octet >= 0xa1);
+            let pair = (0xa1..=0xfd).contains(&lead) && trail.map_or(cut, |&octet| octet >= 0xa1);
             if !pair {
                 return false;
             }
@@ -188,6 +227,7 @@ mod tests {
         let wrapped = b"\x1b$)Ca \x0eGQ1[\x0f!\nb";
         assert_eq!(charset("iso-2022-kr").decode(wrapped), "a 한글!\nb");
         assert_eq!(charset("us-ascii").decode("é".as_bytes()), "é");
+        assert_eq!(charset("us-ascii").decode(HANGUL_EUC), "한글");
         assert_eq!(Charset::for_label(b"x-unknown"), None);
     }
 
@@ -196,6 +236,29 @@ mod tests {
         assert_eq!(guess("한글 é".as_bytes()), "한글 é");
         assert_eq!(guess(b"[\xc7\xd1\xb1\xdb] ok"), "[한글] ok");
         assert_eq!(guess(b"Ren\xe9 Fran\xe7ois"), "René François");
+    }
+
+    #[test]
+    fn unsaid_text_is_guessed_where_it_stops_being_ascii() {
+        for (octets, expected) in [
+            (&b"plain \xc7\xd1\xb1\xdb"[..], "plain 한글"),
+            ("plain 한글".as_bytes(), "plain 한글"),
+            (b"caf\xe9 ol\xe9", "café olé"),
+        ] {
+            for cut in 0..=octets.len() {
+                let mut text = String::new();
+                let mut decoder = Charset::UNSAID.decoder();
+                decoder.feed(&octets[..cut], Piece::More, &mut text);
+                decoder.feed(&octets[cut..], Piece::Last, &mut text);
+                assert_eq!(text, expected, "{cut}");
+            }
+        }
+        let long = "가".repeat(100);
+        let mut text = String::new();
+        Charset::UNSAID
+            .decoder()
+            .feed(&long.as_bytes()[..298], Piece::More, &mut text);
+        assert_eq!(text.chars().count(), 99);
     }
 
     proptest! {

@@ -8,15 +8,20 @@
 //! **Bounds.** Time is linear in the message. [`Limits`] bound depth, parts, what of a header is read and what is
 //! kept; what is beyond is content of the part that reached the limit, and flagged.
 
+mod budget;
+mod entity;
+
 use std::collections::HashMap;
 
 use memchr::memchr_iter;
 
-use super::address_list::AddressItem;
+pub(super) use budget::Budget;
+use entity::Unsaid;
+
 use super::envelope::Envelope;
-use super::header::{fields, is_blank, line_length};
-use super::parameter::{self, Parameter, Structured};
-use super::part::{Content, Disposition, Embedded, Encoding, Flaws, MediaType, Part, Span};
+use super::header::{is_blank, line_length};
+use super::parameter;
+use super::part::{Content, Embedded, Flaws, MediaType, Part, Span};
 
 /// How much of a message is taken apart and kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,92 +69,6 @@ pub fn scan(message: &[u8], limits: &Limits) -> Scanned {
     Scanner::new(message, limits).run()
 }
 
-/// What may still be kept of a message.
-#[derive(Debug)]
-pub(super) struct Budget {
-    limits: Limits,
-}
-
-impl Budget {
-    pub fn new(limits: &Limits) -> Self {
-        Self { limits: *limits }
-    }
-
-    /// What of a header is read.
-    pub fn readable<'a>(&self, header: &'a [u8]) -> &'a [u8] {
-        &header[..header.len().min(self.limits.header)]
-    }
-
-    pub fn fields(&self) -> usize {
-        self.limits.fields
-    }
-
-    pub fn addresses(&self) -> usize {
-        self.limits.addresses
-    }
-
-    /// Takes from the octets that may be kept.
-    fn spend(&mut self, octets: usize) -> bool {
-        match self.limits.kept.checked_sub(octets) {
-            Some(left) => {
-                self.limits.kept = left;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// A copy of a value, if it may be kept.
-    pub fn keep(&mut self, value: &[u8]) -> Option<Vec<u8>> {
-        self.spend(value.len()).then(|| value.to_vec())
-    }
-
-    /// Keeps items as far as it goes. False if not all.
-    pub fn keep_addresses(&mut self, items: Vec<AddressItem>, list: &mut Vec<AddressItem>) -> bool {
-        let mut in_group = false;
-        for item in items {
-            let octets = match &item {
-                AddressItem::Mailbox {
-                    name,
-                    route,
-                    local,
-                    domain,
-                } => {
-                    let optional = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, Vec::len);
-                    optional(name) + optional(route) + local.len() + domain.len()
-                }
-                AddressItem::GroupStart(name) => name.len(),
-                AddressItem::GroupEnd => 0,
-            };
-            let ends = item == AddressItem::GroupEnd;
-            let fits = ends || (self.limits.addresses > 0 && self.spend(octets));
-            if !fits {
-                if in_group {
-                    list.push(AddressItem::GroupEnd);
-                }
-                return false;
-            }
-            in_group = match item {
-                AddressItem::GroupStart(_) => true,
-                AddressItem::GroupEnd => false,
-                AddressItem::Mailbox { .. } => in_group,
-            };
-            self.limits.addresses = self.limits.addresses.saturating_sub(1);
-            list.push(item);
-        }
-        true
-    }
-
-    /// Keeps the parameters that fit. False if not all.
-    fn keep_parameters(&mut self, parameters: Vec<Parameter>) -> (Vec<Parameter>, bool) {
-        let count = parameters.len();
-        let fits = |parameter: &Parameter| self.spend(parameter.name.len() + parameter.value.len());
-        let kept: Vec<_> = parameters.into_iter().take_while(fits).collect();
-        let whole = kept.len() == count;
-        (kept, whole)
-    }
-}
-
 /// A part whose end has not come.
 struct Open {
     part: Part,
@@ -175,14 +94,6 @@ struct Boundary {
 enum Kind {
     Leaf,
     Multipart,
-    Message,
-}
-
-/// What an entity is that does not say.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Unsaid {
-    TextPlain,
-    /// In a multipart/digest (RFC 2046 section 5.1.5).
     Message,
 }
 
@@ -490,35 +401,16 @@ impl<'a> Scanner<'a> {
 
     /// What an entity says about itself.
     fn read_header(&mut self, header: Span, unsaid: Unsaid) -> Part {
-        let octets = header.of(self.message);
-        let readable = self.budget.readable(octets);
-        self.work += readable.len() as u64;
-        let mut reader = Reader {
-            part: Part {
-                header,
-                body: Span {
-                    start: header.end,
-                    end: header.end,
-                },
-                ..Part::empty()
+        self.work += header.len().min(self.limits.header as u64);
+        let said = entity::read(header.of(self.message), unsaid, &mut self.budget);
+        Part {
+            header,
+            body: Span {
+                start: header.end,
+                end: header.end,
             },
-            budget: &mut self.budget,
-            seen_type: false,
-            seen_encoding: false,
-        };
-        let mut all = fields(readable);
-        for field in all.by_ref().take(self.limits.fields) {
-            reader.take(field.name, field.value);
+            ..said
         }
-        let seen_type = reader.seen_type;
-        let mut part = reader.part;
-        if readable.len() < octets.len() || all.next().is_some() {
-            part.flaws |= Flaws::HEADER_CUT;
-        }
-        if !seen_type && unsaid == Unsaid::Message {
-            part.media = MediaType::new("message", "rfc822");
-        }
-        part
     }
 
     /// Whether a part is looked into, and between which boundaries. What is not becomes a leaf.
@@ -554,126 +446,5 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Reads the MIME fields of a header.
-struct Reader<'b> {
-    part: Part,
-    budget: &'b mut Budget,
-    seen_type: bool,
-    seen_encoding: bool,
-}
-
-impl Reader<'_> {
-    fn take(&mut self, name: &[u8], value: &[u8]) {
-        let Some(prefix) = name.get(..8) else {
-            return;
-        };
-        if !prefix.eq_ignore_ascii_case(b"content-") {
-            return;
-        }
-        match name[8..].to_ascii_lowercase().as_slice() {
-            b"type" if self.seen_type => self.part.flaws |= Flaws::DUPLICATE_TYPE,
-            b"type" => self.media_type(value),
-            b"transfer-encoding" if self.seen_encoding => {
-                self.part.flaws |= Flaws::DUPLICATE_ENCODING
-            }
-            b"transfer-encoding" => self.encoding(value),
-            b"disposition" if self.part.disposition.is_some() => {
-                self.part.flaws |= Flaws::DUPLICATE_DISPOSITION
-            }
-            b"disposition" => self.disposition(value),
-            b"id" if self.part.id.is_none() => self.part.id = self.text(value),
-            b"description" if self.part.description.is_none() => {
-                self.part.description = self.text(value)
-            }
-            b"md5" if self.part.md5.is_none() => self.part.md5 = self.text(value),
-            b"location" if self.part.location.is_none() => self.part.location = self.text(value),
-            b"language" if self.part.languages.is_empty() => self.languages(value),
-            _ => {}
-        }
-    }
-
-    /// `content := "Content-Type" ":" type "/" subtype *(";" parameter)`
-    fn media_type(&mut self, value: &[u8]) {
-        self.seen_type = true;
-        let parsed = self.structured(value);
-        match media_type(&parsed.head) {
-            Some(media) => {
-                self.part.media = media;
-                self.part.parameters = parsed.parameters;
-            }
-            None => self.part.flaws |= Flaws::BAD_TYPE,
-        }
-    }
-
-    fn encoding(&mut self, value: &[u8]) {
-        self.seen_encoding = true;
-        let parsed = parameter::parse(value);
-        let encoding = Encoding::named(&parsed.head);
-        if let Encoding::Other(name) = &encoding {
-            self.part.flaws |= Flaws::BAD_ENCODING;
-            if !self.budget.spend(name.len()) {
-                self.part.flaws |= Flaws::VALUES_CUT;
-                return;
-            }
-        }
-        self.part.encoding = encoding;
-    }
-
-    fn disposition(&mut self, value: &[u8]) {
-        let parsed = self.structured(value);
-        self.part.disposition = self.text(&parsed.head).map(|kind| Disposition {
-            kind,
-            parameters: parsed.parameters,
-        });
-    }
-
-    /// Tags between commas (RFC 3282).
-    fn languages(&mut self, value: &[u8]) {
-        let head = parameter::parse(value).head;
-        for tag in head
-            .split(|octet| *octet == b',')
-            .filter(|tag| !tag.is_empty())
-            .take(20)
-        {
-            let tag = self.text(tag);
-            self.part.languages.extend(tag);
-        }
-    }
-
-    fn structured(&mut self, value: &[u8]) -> Structured {
-        let mut parsed = parameter::parse(value);
-        let (parameters, whole) = self.budget.keep_parameters(parsed.parameters);
-        parsed.parameters = parameters;
-        if !whole {
-            parsed.flaws |= Flaws::VALUES_CUT;
-        }
-        self.part.flaws |= parsed.flaws;
-        parsed
-    }
-
-    fn text(&mut self, value: &[u8]) -> Option<Vec<u8>> {
-        let kept = self.budget.keep(&super::header::unfold(value));
-        if kept.is_none() {
-            self.part.flaws |= Flaws::VALUES_CUT;
-        }
-        kept
-    }
-}
-
-/// `type "/" subtype`, both tokens of at most 127 octets (RFC 6838 section 4.2).
-fn media_type(head: &[u8]) -> Option<MediaType> {
-    let text = core::str::from_utf8(head).ok()?.to_ascii_lowercase();
-    let (kind, subtype) = text.split_once('/')?;
-    let is_token = |name: &str| {
-        let is_special = |octet: u8| b"()<>@,;:\\\"/[]?=".contains(&octet);
-        (1..=127).contains(&name.len())
-            && name
-                .bytes()
-                .all(|octet| octet.is_ascii_graphic() && !is_special(octet))
-    };
-    (is_token(kind) && is_token(subtype)).then(|| MediaType::new(kind, subtype))
-}
-
 #[cfg(test)]
-#[path = "mime_tests.rs"]
 mod tests;

@@ -35,7 +35,6 @@ pub mod transfer;
 pub use address::{Address, AddressError, Domain};
 pub use address_list::AddressItem;
 pub use date::{Date, DateTime};
-pub use envelope::Envelope;
 pub use part::{Content, Encoding, Flaws, MediaType, Part, Span};
 pub use section::SectionText;
 pub use summary::{Summary, SummaryError};

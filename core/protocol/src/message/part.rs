@@ -179,6 +179,9 @@ impl Flaws {
     /// A boundary where the header should have ended with an empty line.
     pub const HEADER_OPEN: Self = Self(1 << 15);
 
+    /// A MIME field with blanks before its colon, a bare CR or a NUL: some programs do not see it, or see two.
+    pub const ODD_FIELD: Self = Self(1 << 16);
+
     /// Whether all of these are there.
     pub fn contains(self, flaws: Self) -> bool {
         self.0 & flaws.0 == flaws.0
@@ -321,10 +324,12 @@ impl Part {
         parameter::find(&self.parameters, name.as_bytes())
     }
 
-    /// How to read its text. UTF-8 if it does not say or says what is unknown.
+    /// How to read its text.
     pub fn charset(&self) -> Charset {
         let label = self.parameter("charset");
-        label.and_then(Charset::for_label).unwrap_or(Charset::UTF_8)
+        label
+            .and_then(Charset::for_label)
+            .unwrap_or(Charset::UNSAID)
     }
 
     /// Whether it asks to be kept apart from the text.

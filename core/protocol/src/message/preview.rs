@@ -1,15 +1,13 @@
 //! A short text that says what a message is about (RFC 8970), taken from the first text a reader would see.
 //!
-//! **Bounds.** [`CHARACTERS`] are kept; [`LOOKED_AT`] octets of decoded text are looked at.
-
-use core::ops::ControlFlow;
+//! **Bounds.** [`CHARACTERS`] are kept; [`LOOKED_AT`] octets of a part are looked at.
 
 use super::part::{Content, Part};
-use super::text::each_piece;
+use super::text::{PIECE, TextDecoder};
 
 /// Characters of a preview.
 pub const CHARACTERS: usize = 200;
-/// Octets of text that are looked at.
+/// Octets of a part that are looked at.
 pub const LOOKED_AT: usize = 64 * 1024;
 
 /// The beginning of the first text/plain that says something, else of the first text/html.
@@ -33,21 +31,21 @@ pub fn preview(root: &Part, message: &[u8]) -> String {
 fn of_part(part: &Part, message: &[u8]) -> String {
     let mut visible = Visible::default();
     let mut markup = (part.media.subtype == "html").then(Markup::default);
-    let mut looked_at = 0;
-    // Breaks when it has enough; either way what was gathered counts.
-    let _ = each_piece(part, message, |text| {
-        looked_at += text.len();
+    let mut take = |text: &str| {
         for character in text.chars() {
             match &mut markup {
                 Some(markup) => markup.take(character, &mut visible),
                 None => visible.push(character),
             }
         }
-        match visible.characters >= CHARACTERS || looked_at >= LOOKED_AT {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    });
+        visible.characters < CHARACTERS
+    };
+    let body = part.body.of(message);
+    let mut decoder = TextDecoder::new(part);
+    let mut pieces = body[..body.len().min(LOOKED_AT)].chunks(PIECE);
+    if pieces.all(|piece| take(decoder.feed(piece))) {
+        take(decoder.finish());
+    }
     visible.text.truncate(visible.text.trim_end().len());
     visible.text
 }

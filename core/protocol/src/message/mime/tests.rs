@@ -1,6 +1,7 @@
 //! Tests of the scanner: examples of the RFCs, what is broken, attacks, and properties.
 
 use super::*;
+use crate::message::part::Encoding;
 use crate::message::section::SectionText;
 use proptest::prelude::*;
 
@@ -419,6 +420,14 @@ fn attack_23_ambiguous_structure() {
         (shape.as_str(), found),
         ("application/octet-stream", Flaws::BAD_ENCODING)
     );
+    for head in [
+        "Content-Type : text/plain",
+        "Content-Type: text/plain;\r x=y",
+        "Content-ID: \0",
+    ] {
+        let (_, found) = flaws(&format!("{head}\r\n\r\nx"));
+        assert_eq!(found, Flaws::ODD_FIELD, "{head:?}");
+    }
     let (_, found) = flaws("Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a.exe\n");
     assert_eq!(found, Flaws::BAD_ENCODING);
 }
