@@ -32,6 +32,9 @@ pub mod text;
 pub mod thread;
 pub mod transfer;
 
+#[cfg(test)]
+mod oracle_tests;
+
 pub use address::{Address, AddressError, Domain};
 pub use address_list::AddressItem;
 pub use date::{Date, DateTime};
