@@ -1,2 +1,7 @@
-//! smtpd.
-fn main() {}
+//! `smtpd`: SMTP, submission and LMTP.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postrider_bins::daemon::main(postrider::config::Program::Smtpd)
+}

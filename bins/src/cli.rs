@@ -1,0 +1,287 @@
+//! The command line of `postrider`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use postrider::config::ByteCount;
+use postrider_storage::index::AuthType;
+
+/// A mail server: SMTP, submission, LMTP, IMAP and POP3.
+///
+/// Without --config and --data, /etc/postrider/postrider.toml is used if it is there, and otherwise the embedded default with its
+/// data in ./postrider-data. All commands work on a running server and on a stopped one.
+#[derive(Debug, Parser)]
+#[command(
+    name = "postrider",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done, 1 failed (why, on standard error), 2 bad usage.\n\n\
+        Try it:\n  \
+        postrider run\n\n\
+        A server of your own:\n  \
+        postrider --config /etc/postrider/postrider.toml check-config\n  \
+        postrider domain add example.com\n  \
+        postrider user add ada@example.com --quota 5GiB\n  \
+        postrider --config /etc/postrider/postrider.toml run"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    #[allow(missing_docs)] // its documentation would be a heading of the help
+    pub place: PlaceArgs,
+    /// Print one JSON document and nothing else.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    #[allow(missing_docs)] // as above
+    pub command: Command,
+}
+
+/// Which server is meant.
+#[derive(Args, Clone, Debug)]
+pub struct PlaceArgs {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "data")]
+    pub config: Option<PathBuf>,
+    /// Data directory of the embedded default, which needs no configuration file.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process.
+    ///
+    /// Without a configuration file this is the embedded default: SQLite and Maildir in the data directory, a self-signed certificate,
+    /// ports above 1024 on 127.0.0.1, a first domain example.test with one mailbox, whose password is printed once. A second start keeps everything.
+    #[command(
+        after_help = "Examples:\n  postrider run\n  postrider --data /srv/mail run\n  postrider --config postrider.toml run --ports-file /run/ports.json"
+    )]
+    Run(RunArgs),
+    /// Say all that is wrong with the configuration, with file and line.
+    CheckConfig,
+    /// Bring the database up to date with this version; makes it if it is not there.
+    Migrate,
+    /// Domains whose mail is kept here.
+    #[command(subcommand, arg_required_else_help = true)]
+    Domain(DomainCommand),
+    /// Users and their mailboxes.
+    #[command(subcommand, arg_required_else_help = true)]
+    User(UserCommand),
+    /// Addresses that lead to others.
+    #[command(subcommand, arg_required_else_help = true)]
+    Alias(AliasCommand),
+    /// Compare index and store: name what is missing or left over on either side.
+    ///
+    /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
+    /// gone is expunged, and can be brought back if a backup has the body. Exit status 1 if something does not agree and was not repaired.
+    Fsck(FsckArgs),
+}
+
+/// How to run.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Write the ports taken to this file, as JSON by service, once all listeners are ready.
+    #[arg(long, value_name = "FILE")]
+    pub ports_file: Option<PathBuf>,
+}
+
+/// How to compare.
+#[derive(Args, Debug)]
+pub struct FsckArgs {
+    /// Mend what can be mended.
+    #[arg(long)]
+    pub repair: bool,
+}
+
+/// What to do with domains.
+#[derive(Debug, Subcommand)]
+pub enum DomainCommand {
+    /// Add a domain.
+    #[command(
+        after_help = "Examples:\n  postrider domain add example.com\n  postrider domain add example.org --auth ldap --ldap-base-dn dc=example,dc=org"
+    )]
+    Add {
+        /// Its name.
+        name: String,
+        /// Who vouches for its users.
+        #[arg(long, value_enum, default_value_t = AuthArg::Local)]
+        auth: AuthArg,
+        /// Where its users are in the directory, in place of the configured base DN.
+        #[arg(long, value_name = "DN")]
+        ldap_base_dn: Option<String>,
+    },
+    /// List all domains.
+    List,
+    /// Show a domain and what is in it.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Switch a domain off: it takes no mail and lets nobody in. Nothing is deleted.
+    Disable {
+        /// Its name.
+        name: String,
+    },
+    /// Switch a domain on again.
+    Enable {
+        /// Its name.
+        name: String,
+    },
+    /// Remove a domain without users, and its aliases.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `--auth`
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum AuthArg {
+    /// The passwords kept here.
+    Local,
+    /// The LDAP directory first.
+    Ldap,
+}
+
+impl From<AuthArg> for AuthType {
+    fn from(auth: AuthArg) -> Self {
+        match auth {
+            AuthArg::Local => Self::Local,
+            AuthArg::Ldap => Self::Ldap,
+        }
+    }
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user; its password is read from standard input.
+    ///
+    /// On a terminal it is asked for twice and not shown; otherwise it is the first line of standard input.
+    #[command(
+        after_help = "Examples:\n  postrider user add ada@example.com\n  postrider user add ada@example.com --quota 5GiB <password.txt"
+    )]
+    Add {
+        /// Its address.
+        email: String,
+        /// Most its messages may take, such as 5GiB, or "unlimited".
+        #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+        quota: Quota,
+    },
+    /// List all users, or those of a domain.
+    List {
+        /// Only of this domain.
+        domain: Option<String>,
+    },
+    /// Show a user, its mailboxes and aliases.
+    Show {
+        /// Its address.
+        email: String,
+    },
+    /// Switch a user off: it gets no mail and cannot log in; what is open is closed.
+    Disable {
+        /// Its address.
+        email: String,
+    },
+    /// Switch a user on again.
+    Enable {
+        /// Its address.
+        email: String,
+    },
+    /// Remove a user and its mail.
+    Remove {
+        /// Its address.
+        email: String,
+    },
+    /// Change a user's password; read from standard input, as for "user add".
+    Passwd {
+        /// Its address.
+        email: String,
+    },
+    /// Change a user's quota.
+    #[command(
+        after_help = "Examples:\n  postrider user quota ada@example.com 5GiB\n  postrider user quota ada@example.com unlimited"
+    )]
+    Quota {
+        /// Its address.
+        email: String,
+        /// Most its messages may take, such as 5GiB, or "unlimited".
+        size: Quota,
+    },
+    /// Add many users from a CSV file, all or none; every bad line is named.
+    ///
+    /// The first line names the columns: email, and password or password_hash, and optionally quota. A password_hash is bcrypt, with or
+    /// without {BLF-CRYPT} before it. The domains must be there already.
+    #[command(
+        after_help = "Example:\n  email,password_hash,quota\n  ada@example.com,{BLF-CRYPT}$2y$12$...,5GiB\n  bob@example.com,{BLF-CRYPT}$2y$12$...,unlimited\n\n  postrider user import users.csv"
+    )]
+    Import {
+        /// The file; "-" is standard input.
+        file: PathBuf,
+    },
+}
+
+/// What to do with aliases.
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Add an alias; a source may lead to several destinations.
+    #[command(
+        after_help = "Examples:\n  postrider alias add info@example.com ada@example.com\n  postrider alias add @example.com ada@example.com    (all other addresses of the domain)"
+    )]
+    Add {
+        /// Address, or @domain for the catch-all.
+        source: String,
+        /// Address it leads to, here or elsewhere.
+        destination: String,
+    },
+    /// List all aliases, or those of a domain.
+    List {
+        /// Only of this domain.
+        domain: Option<String>,
+    },
+    /// Remove an alias, or all of a source.
+    Remove {
+        /// Address, or @domain.
+        source: String,
+        /// Only the one that leads here.
+        destination: Option<String>,
+    },
+}
+
+/// A quota on the command line: a size or "unlimited".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Quota(pub Option<u64>);
+
+impl std::str::FromStr for Quota {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().eq_ignore_ascii_case("unlimited") {
+            return Ok(Self(None));
+        }
+        let size: ByteCount = text
+            .parse()
+            .map_err(|error| format!("{error}, or \"unlimited\""))?;
+        Ok(Self(Some(size.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn quotas_are_sizes_or_unlimited() {
+        assert_eq!("2GiB".parse(), Ok(Quota(Some(2 << 30))));
+        assert_eq!("Unlimited".parse(), Ok(Quota(None)));
+        assert!("lots".parse::<Quota>().is_err());
+    }
+}

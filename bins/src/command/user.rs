@@ -1,0 +1,197 @@
+//! `postrider user …`, but for `user import`.
+
+use postrider::admin::Admin;
+use postrider_storage::index::{Account, Mailbox, SpecialUse};
+use serde_json::{Value, json};
+
+use super::{Output, domain::auth, user_import};
+use crate::{
+    Failure, Place, Report,
+    cli::UserCommand,
+    open::{self, Missing},
+    password,
+    report::{Align, Table, json_time, quota, size, time},
+};
+
+pub(super) async fn run(
+    place: &Place,
+    command: UserCommand,
+    output: Output,
+) -> Result<Report, Failure> {
+    let config = place.config()?;
+    let admin = open::admin(&config, Missing::Refuse).await?;
+    match command {
+        UserCommand::Add {
+            email,
+            quota: limit,
+        } => {
+            // Before somebody types a password for nothing.
+            let email = admin.check_new_user(&email).await?;
+            let hash = new_hash(&email).await?;
+            let account = admin.add_user(&email, hash, limit.0).await?;
+            let line = format!("added user {email} with a quota of {}", quota(limit.0));
+            Ok(Report::line(line, document(&account)))
+        }
+        UserCommand::List { domain } => list(&admin, domain.as_deref()).await,
+        UserCommand::Show { email } => show(&admin, &email).await,
+        UserCommand::Disable { email } => {
+            let account = admin.set_user_active(&email, false).await?;
+            Ok(Report::line(
+                format!("disabled user {}", account.email),
+                document(&account),
+            ))
+        }
+        UserCommand::Enable { email } => {
+            let account = admin.set_user_active(&email, true).await?;
+            let mut line = format!("enabled user {}", account.email);
+            if !account.domain_active {
+                line.push_str(" (but its domain is disabled)");
+            }
+            Ok(Report::line(line, document(&account)))
+        }
+        UserCommand::Remove { email } => {
+            let account = admin.remove_user(&email).await?;
+            let line = format!(
+                "removed user {} and {} of mail",
+                account.email,
+                size(account.used)
+            );
+            Ok(Report::line(line, json!({ "removed": account.email })))
+        }
+        UserCommand::Passwd { email } => {
+            let email = admin.find_user(&email).await?.email;
+            let hash = new_hash(&email).await?;
+            let account = admin.set_password(&email, hash).await?;
+            Ok(Report::line(
+                format!("changed the password of {email}"),
+                document(&account),
+            ))
+        }
+        UserCommand::Quota { email, size: limit } => {
+            let account = admin.set_quota(&email, limit.0).await?;
+            let mut line = format!("quota of {} is now {}", account.email, quota(limit.0));
+            if limit.0.is_some_and(|limit| account.used > limit) {
+                line.push_str(&format!(
+                    "; {} are used already, so no further mail comes in",
+                    size(account.used)
+                ));
+            }
+            Ok(Report::line(line, document(&account)))
+        }
+        UserCommand::Import { file } => user_import::run(&admin, &file, output).await,
+    }
+}
+
+/// Asks for a password and hashes it, both of which block.
+async fn new_hash(email: &str) -> Result<String, Failure> {
+    let email = email.to_owned();
+    let read = tokio::task::spawn_blocking(move || password::read_hash(&email)).await;
+    read.unwrap_or_else(|error| Err(Failure::new(format!("cannot read a password: {error}"))))
+}
+
+async fn list(admin: &Admin, domain: Option<&str>) -> Result<Report, Failure> {
+    let accounts = admin.users(domain).await?;
+    let columns = [
+        ("USER", Align::Left),
+        ("USED", Align::Right),
+        ("QUOTA", Align::Right),
+        ("STATE", Align::Left),
+        ("LAST LOGIN", Align::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for account in &accounts {
+        table.row([
+            account.email.clone(),
+            size(account.used),
+            quota(account.quota),
+            state(account).to_owned(),
+            time(account.last_login),
+        ]);
+    }
+    let empty = "no users; add one with: postrider user add EMAIL";
+    Ok(Report::table(
+        table,
+        empty,
+        accounts.iter().map(document).collect(),
+    ))
+}
+
+async fn show(admin: &Admin, email: &str) -> Result<Report, Failure> {
+    let report = admin.user(email).await?;
+    let account = &report.account;
+    let mut text = format!("user        {} ({})\n", account.email, state(account));
+    text.push_str(&format!("auth        {}\n", auth(account.auth)));
+    text.push_str(&format!(
+        "used        {} of {}\n",
+        size(account.used),
+        quota(account.quota)
+    ));
+    text.push_str(&format!("last login  {}\n", time(account.last_login)));
+    text.push_str(&format!("added       {}\n", time(Some(account.created))));
+    if !report.aliases.is_empty() {
+        text.push_str(&format!("aliases     {}\n", report.aliases.join(", ")));
+    }
+    text.push('\n');
+    let columns = [
+        ("MAILBOX", Align::Left),
+        ("MESSAGES", Align::Right),
+        ("UNSEEN", Align::Right),
+        ("SIZE", Align::Right),
+    ];
+    let mut table = Table::new(&columns);
+    for mailbox in &report.mailboxes {
+        table.row([
+            mailbox.name.clone(),
+            mailbox.messages.to_string(),
+            mailbox.unseen.to_string(),
+            size(mailbox.size),
+        ]);
+    }
+    text.push_str(&table.text_or("no mailboxes"));
+    let mut json = document(account);
+    json["mailboxes"] = report.mailboxes.iter().map(mailbox_document).collect();
+    json["aliases"] = json!(report.aliases);
+    Ok(Report {
+        text,
+        json,
+        good: true,
+    })
+}
+
+fn document(account: &Account) -> Value {
+    json!({
+        "email": account.email,
+        "auth": auth(account.auth),
+        "quota": account.quota,
+        "used": account.used,
+        "active": account.active,
+        "domain_active": account.domain_active,
+        "last_login": json_time(account.last_login),
+        "created": json_time(Some(account.created)),
+    })
+}
+
+fn mailbox_document(mailbox: &Mailbox) -> Value {
+    let special_use = mailbox.special_use.map(|it| match it {
+        SpecialUse::Archive => "archive",
+        SpecialUse::Drafts => "drafts",
+        SpecialUse::Junk => "junk",
+        SpecialUse::Sent => "sent",
+        SpecialUse::Trash => "trash",
+    });
+    json!({
+        "name": mailbox.name,
+        "special_use": special_use,
+        "messages": mailbox.messages,
+        "unseen": mailbox.unseen,
+        "size": mailbox.size,
+    })
+}
+
+fn state(account: &Account) -> &'static str {
+    match (account.active, account.domain_active) {
+        (true, true) => "active",
+        (false, _) => "disabled",
+        (true, false) => "domain disabled",
+    }
+}
