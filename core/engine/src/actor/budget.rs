@@ -20,9 +20,7 @@ use metrics::{Gauge, gauge};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-/// A number of bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ByteCount(u64);
+pub use crate::config::ByteCount;
 
 impl ByteCount {
     /// None.
@@ -57,19 +55,6 @@ impl ByteCount {
 impl From<usize> for ByteCount {
     fn from(count: usize) -> Self {
         Self(u64::try_from(count).unwrap_or(u64::MAX))
-    }
-}
-
-/// In the largest unit that leaves no rest: `256KiB`, `1GiB`, `1000B`.
-impl fmt::Display for ByteCount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-        for (shift, unit) in units {
-            if self.0 != 0 && self.0.trailing_zeros() >= shift {
-                return write!(f, "{}{unit}", self.0 >> shift);
-            }
-        }
-        write!(f, "{}B", self.0)
     }
 }
 

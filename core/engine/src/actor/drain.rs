@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ use actix::{Actor, Context};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use metrics::{Gauge, gauge};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -182,6 +184,36 @@ impl Stages {
             stages.push(report);
         }
         DrainReport { stages }
+    }
+
+    /// Waits for SIGTERM or SIGINT, then takes the house down as [`stop`](Self::stop) does; the next signal
+    /// [hurries](Self::hurry) it.
+    ///
+    /// # Errors
+    /// When signals cannot be listened to.
+    pub async fn stop_on_signals(
+        &self,
+        patience: impl Fn(Stage) -> Duration,
+    ) -> io::Result<DrainReport> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut next = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        next().await;
+        tracing::info!("going down");
+        let stop = self.stop(patience);
+        tokio::pin!(stop);
+        tokio::select! {
+            report = &mut stop => return Ok(report),
+            () = next() => {}
+        }
+        tracing::warn!("going down at once");
+        self.hurry();
+        Ok(stop.await)
     }
 
     /// Cuts everything at once: the second signal.

@@ -8,8 +8,9 @@
 //!
 //! **Bounds.** `Limits::open` actors, those that are stopping included. One that lingers unused makes room.
 //!
-//! **On failure.** A failed actor is rebuilt behind its handle (see [`Supervisor`]); one that failed for good leaves
-//! the registry, and the next opening makes a new one.
+//! **On failure.** A failed actor is rebuilt behind its handle (see [`Supervisor`]). One that failed for good leaves
+//! the registry, and the next opening makes a new one; it does not escalate, because what one key can break must
+//! reach only those who use that key.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +25,7 @@ use metrics::{Gauge, gauge};
 use tokio::time::{Instant, timeout_at};
 
 use super::supervisor::{Launch, prepare};
-use super::{Handle, Restart, Role, Supervisor, WeakHandle};
+use super::{Escalation, Handle, Restart, Role, Supervisor, WeakHandle};
 
 /// How many and how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +71,8 @@ struct Open<K, A: Actor> {
     entries: HashMap<K, Entry<A>>,
     closed: bool,
     sweeping: bool,
+    /// There was no room, and to look again before this moment is not worth it.
+    full_until: Option<Instant>,
 }
 
 struct Entry<A: Actor> {
@@ -87,7 +90,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     A: Actor<Context = Context<A>>,
 {
-    /// Makes actors with `make` when their key is first opened, supervised by `supervisor`.
+    /// Makes actors with `make` when their key is first opened, where `supervisor` says.
     pub fn new(
         supervisor: Supervisor,
         role: impl Into<Role>,
@@ -100,9 +103,10 @@ where
             entries: HashMap::new(),
             closed: false,
             sweeping: false,
+            full_until: None,
         };
         Self(Arc::new(Inner {
-            supervisor,
+            supervisor: supervisor.reporting_to(Escalation::log_only()),
             count: gauge!("actors_open", "actor" => role.shared_name()),
             role,
             restart,
@@ -196,8 +200,8 @@ where
             // Its end has not been noted yet.
             open.entries.remove(key);
         }
-        if open.entries.len() >= inner.limits.open && open.alive() >= inner.limits.open {
-            return open.make_room().map(Look::Busy).ok_or(RegistryError::Full);
+        if open.entries.len() >= inner.limits.open && !open.has_room(inner.limits.open) {
+            return open.make_room(now).map(Look::Busy);
         }
         let (handle, launch) = prepare(inner.role.clone(), inner.limits.places);
         let number = inner.next.fetch_add(1, Ordering::Relaxed);
@@ -293,6 +297,7 @@ impl<K: Eq + Hash, A: Actor> Inner<K, A> {
             .is_some_and(|entry| entry.number == number)
         {
             open.entries.remove(key);
+            open.full_until = None;
             self.count.set(open.entries.len() as f64);
         }
     }
@@ -307,12 +312,26 @@ impl<K, A: Actor> Open<K, A> {
             .count()
     }
 
-    /// Lets go of the actor that has lingered longest.
-    fn make_room(&mut self) -> Option<WeakHandle<A>> {
+    /// Whether there is room once those are counted out whose end has not been noted yet.
+    fn has_room(&self, limit: usize) -> bool {
+        self.full_until.is_none() && self.alive() < limit
+    }
+
+    /// Lets go of the actor that has lingered longest. Looking costs a step for each actor, so that a full registry
+    /// does it at most once in as many microseconds.
+    fn make_room(&mut self, now: Instant) -> Result<WeakHandle<A>, RegistryError> {
+        if self.full_until.is_some_and(|until| now < until) {
+            return Err(RegistryError::Full);
+        }
         let unused = self.entries.values_mut().filter(|entry| entry.lingers());
-        let longest = unused.min_by_key(|entry| entry.used)?;
+        let Some(longest) = unused.min_by_key(|entry| entry.used) else {
+            let steps = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+            self.full_until = Some(now + Duration::from_micros(steps));
+            return Err(RegistryError::Full);
+        };
+        self.full_until = None;
         longest.kept = None;
-        Some(longest.handle.clone())
+        Ok(longest.handle.clone())
     }
 }
 

@@ -21,6 +21,7 @@ use metrics::{Gauge, gauge};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinError, JoinHandle};
+use tracing::{Instrument, Span};
 
 use super::life::text;
 
@@ -71,16 +72,16 @@ impl ServiceRuntime {
         })))
     }
 
-    /// Runs `work` here. It starts at once and goes on if the returned future is dropped.
+    /// Runs `work` here, in the caller's span. It starts at once and goes on if the returned future is dropped.
     pub fn spawn<F>(&self, work: F) -> Task<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Task(self.0.handle.spawn(work))
+        Task(self.0.handle.spawn(work.in_current_span()))
     }
 
-    /// Waits for a permit, then runs `work` on a thread where it may block.
+    /// Waits for a permit, then runs `work` on a thread where it may block, in the caller's span.
     ///
     /// Dropping the future while it waits undoes it; afterwards `work` runs to its end and keeps its permit.
     ///
@@ -93,9 +94,10 @@ impl ServiceRuntime {
         let permit = self.0.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Gone::Stopped)?;
         let job = Job::begin(&self.0.jobs);
+        let span = Span::current();
         let work = move || {
             let _held = (permit, job);
-            work()
+            span.in_scope(work)
         };
         Task(self.0.handle.spawn_blocking(work)).await
     }

@@ -124,6 +124,15 @@ impl Supervisor {
         }
     }
 
+    /// As this one, but failures go to `escalation`.
+    #[must_use]
+    pub fn reporting_to(&self, escalation: Escalation) -> Self {
+        Self {
+            escalation,
+            ..self.clone()
+        }
+    }
+
     /// Who hears of failures.
     pub fn escalation(&self) -> &Escalation {
         &self.escalation
@@ -176,10 +185,7 @@ impl Supervisor {
     {
         let (handle, mut launch) = prepare(role.into(), places);
         launch.orphan = Orphan::WorksOn;
-        let alone = Self {
-            escalation: Escalation::log_only(),
-            home: self.home.clone(),
-        };
+        let alone = self.reporting_to(Escalation::log_only());
         let mut make = Some(make);
         let make = move |own: &WeakHandle<A>| {
             let make = make.take().expect("a limit of no restarts makes one value");

@@ -1,8 +1,11 @@
 //! The end in order.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use postrider::actor::{Drain, Escalation, Stage, Stages, State, Supervisor};
 use tokio::time::Instant;
 
@@ -179,6 +182,58 @@ async fn work_begins_and_ends_on_any_thread() {
         thread.join().unwrap();
     }
     assert_eq!(drain.open(), 0);
+}
+
+const CHILD: &str = "POSTRIDER_TEST_DRAIN_CHILD";
+
+#[test]
+fn a_signal_drains_and_a_second_one_ends_at_once() {
+    if std::env::var_os(CHILD).is_some() {
+        actix::System::new().block_on(async {
+            let stages = Stages::new();
+            let stuck = work(stages.drain(Stage::Connections), 600);
+            stages.at(Stage::Listeners, "listeners", |_| async {
+                println!("draining")
+            });
+            let report = {
+                let stop = stages.stop_on_signals(|_| secs(600));
+                tokio::pin!(stop);
+                // Listening begins with the first poll.
+                assert!((&mut stop).now_or_never().is_none());
+                println!("ready");
+                stop.await.unwrap()
+            };
+            println!("{} {}", stuck.await.unwrap(), report.stages[1].left);
+        });
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "drain::a_signal_drains_and_a_second_one_ends_at_once",
+        ])
+        .arg("--nocapture")
+        .env(CHILD, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut hear = |what: &str| {
+        let heard = lines.any(|line| line.unwrap().ends_with(what));
+        assert!(heard, "the process did not say {what:?}");
+    };
+    let signal = |name: &str| {
+        let kill = Command::new("kill")
+            .args(["-s", name, &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    };
+    hear("ready");
+    signal("TERM");
+    hear("draining");
+    signal("INT");
+    hear("cut 1");
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -138,6 +138,7 @@ async fn the_number_of_actors_is_bounded_and_unused_ones_make_room() {
     assert!(registry.open(&1).await.unwrap().is(&one));
     one.ask(Work(How::Now)).await.unwrap();
     drop(one);
+    tokio::time::sleep(Duration::from_millis(1)).await;
     let three = registry.open(&3).await.unwrap();
     three.ask(Work(How::Now)).await.unwrap();
     assert_eq!(alive(&log), 2);
@@ -146,9 +147,19 @@ async fn the_number_of_actors_is_bounded_and_unused_ones_make_room() {
 }
 
 #[actix::test]
-async fn an_actor_that_failed_for_good_has_a_successor() {
+async fn an_actor_that_failed_for_good_has_a_successor_and_ends_no_process() {
     tokio::time::pause();
-    let (registry, _) = registry(1, secs(60));
+    let (escalation, mut failures) = Escalation::channel();
+    let limits = Limits {
+        open: 1,
+        places: 4,
+        linger: secs(60),
+    };
+    let registry = {
+        let log = Arc::new(Log::default());
+        let make = move |_: &u8, _: &_| Worker::new(&log);
+        Registry::new(Supervisor::new(escalation), "worker", RESTART, limits, make)
+    };
     let handle = registry.open(&1).await.unwrap();
     let mut generation = 1;
     while handle.ask(Work(How::Panic)).await == Err(AskError::Restarted) {
@@ -161,6 +172,7 @@ async fn an_actor_that_failed_for_good_has_a_successor() {
     assert_eq!(handle.state(), State::Failed);
     let fresh = registry.open(&1).await.unwrap();
     assert_eq!(fresh.ask(Work(How::Now)).await, Ok(1));
+    assert_eq!(failures.next().await, None);
 }
 
 #[actix::test]

@@ -1,9 +1,12 @@
 //! In any interleaving of asks, clones, drops and panics the bound holds and every place comes back.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::task::Poll;
+use std::time::Duration;
 
-use postrider::actor::{AskError, Escalation, Handle, Restart, State, Supervisor};
+use postrider::actor::{Arbiters, AskError, Escalation, Handle, Restart, State, Supervisor};
 use proptest::prelude::*;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -139,4 +142,92 @@ async fn play(places: usize, steps: Vec<Step>) {
     assert_eq!(ended.await, State::Stopped);
     assert_eq!(log.built.load(SeqCst), log.dropped.load(SeqCst));
     assert_eq!(failures.next().await, None);
+}
+
+/// The same with real threads: two arbiters to live on, askers on runtimes of their own.
+#[test]
+fn threads_hammer_one_actor() {
+    const PLACES: usize = 3;
+    const THREADS: u64 = 4;
+    const ASKS: u64 = 3000;
+    let restart = Restart {
+        limit: usize::MAX,
+        window: secs(60),
+        pause: Duration::ZERO,
+    };
+    let log = Arc::new(Log::default());
+    actix::System::new().block_on(async {
+        let arbiters = Arbiters::start(2).unwrap();
+        let supervisor = Supervisor::new(Escalation::log_only()).across(&arbiters);
+        let handle = {
+            let log = log.clone();
+            supervisor.supervise("worker", PLACES, restart, move || Worker::new(&log))
+        };
+        let threads: Vec<_> = (0..THREADS)
+            .map(|seed| {
+                let handle = handle.clone();
+                std::thread::spawn(move || hammer(handle, seed + 1, ASKS))
+            })
+            .collect();
+        let mut answered = 0;
+        for thread in threads {
+            while !thread.is_finished() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            answered += thread.join().unwrap();
+        }
+        assert!(answered > 0);
+        while handle.places_free() != PLACES {
+            tokio::task::yield_now().await;
+        }
+        assert!(log.most.load(SeqCst) <= PLACES);
+        assert_eq!(log.running.load(SeqCst), 0);
+        handle.stop();
+        assert_eq!(handle.ended().await, State::Stopped);
+        assert_eq!(log.built.load(SeqCst), log.dropped.load(SeqCst));
+        arbiters.join();
+    });
+}
+
+/// Asks for everything in no order. Returns how many were answered.
+fn hammer(handle: Handle<Worker>, seed: u64, asks: u64) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut random = seed;
+    let mut next = move |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) % below
+    };
+    runtime.block_on(async {
+        let mut answered = 0;
+        for _ in 0..asks {
+            let how = match next(40) {
+                0 => How::Panic,
+                1 => How::PanicLater(Duration::ZERO),
+                2 => How::PanicAsTask(Duration::ZERO),
+                3..10 => How::AsTask(Duration::ZERO),
+                10..15 => How::Alone(Duration::ZERO),
+                15..20 => How::InContext(Duration::ZERO),
+                _ => How::Now,
+            };
+            let handle = handle.clone();
+            match next(4) {
+                0 => {
+                    let _ = handle.try_tell(Work(how));
+                }
+                // Leaves after one look.
+                1 => {
+                    let mut ask = Box::pin(handle.ask(Work(how)));
+                    let look = std::future::poll_fn(|task| Poll::Ready(ask.as_mut().poll(task)));
+                    let _ = look.await;
+                }
+                _ => answered += u64::from(handle.ask(Work(how)).await.is_ok()),
+            }
+        }
+        answered
+    })
 }
