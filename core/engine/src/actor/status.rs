@@ -62,6 +62,7 @@ impl Status {
 
     /// Waits for a place until `deadline`. A place that is free now is taken even if `deadline` has passed.
     pub async fn place_before(&self, deadline: Instant) -> Result<Place, AskError> {
+        // A timeout asks its future first, but that may be told to yield by the runtime with places free.
         match self.place_now() {
             Err(AskError::Overloaded) => {}
             known => return known,

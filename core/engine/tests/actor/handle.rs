@@ -204,9 +204,15 @@ async fn a_stop_finishes_what_was_admitted_and_refuses_the_rest() {
     settle().await;
     let waiting = ask_aside(&handle, How::Now);
     settle().await;
+    let begin = Instant::now();
     handle.stop();
     assert_eq!(handle.state(), State::Stopping);
     assert_eq!(waiting.await.unwrap(), Err(AskError::Stopped));
+    assert_eq!(
+        begin.elapsed().as_secs(),
+        0,
+        "who waits for a place is told at once"
+    );
     assert_eq!(handle.ask(Work(How::Now)).await, Err(AskError::Stopped));
     assert_eq!(handle.try_tell(Work(How::Now)), Err(AskError::Stopped));
     for (n, ask) in admitted.into_iter().enumerate() {

@@ -223,6 +223,20 @@ async fn nobody_is_rebuilt_for_nobody() {
 }
 
 #[actix::test]
+async fn nor_if_nobody_was_left_when_it_failed() {
+    tokio::time::pause();
+    let (handle, log, _failures) = start();
+    handle.try_tell(Work(How::PanicLater(secs(1)))).unwrap();
+    settle().await;
+    let ended = handle.ended();
+    drop(handle);
+    let begin = Instant::now();
+    assert_eq!(ended.await, State::Stopped);
+    assert_eq!(begin.elapsed().as_secs(), 1);
+    assert_eq!(log.built.load(SeqCst), 1);
+}
+
+#[actix::test]
 async fn an_actor_may_know_itself() {
     struct Own(Mutex<WeakHandle<Worker>>);
     let (escalation, _failures) = Escalation::channel();
