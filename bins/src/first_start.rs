@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 use postrider::{
     auth::password::{hash_password, make_password},
-    config::Config,
+    config::{Config, Secret},
 };
-use postrider_protocol::secret::Secret;
 use postrider_storage::index::{AuthType, DEFAULT_QUOTA};
 use serde_json::{Value, json};
 

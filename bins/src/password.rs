@@ -2,8 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use postrider::auth::password::{check_password, hash_password};
-use postrider_protocol::secret::Secret;
+use postrider::{
+    auth::password::{check_password, hash_password},
+    config::Secret,
+};
 
 use crate::Failure;
 

@@ -21,7 +21,7 @@ pub trait Running {
     ///
     /// # Errors
     /// Why it stays with the old one.
-    fn reload(&self, config: &Config) -> Result<(), String>;
+    fn reload(&self, config: &Config) -> impl Future<Output = Result<(), String>>;
     /// Comes back with the reason when the engine can go on no longer.
     fn failed(&self) -> impl Future<Output = String>;
     /// Stops: listeners first, open commands within the deadline, then the rest.
@@ -91,7 +91,7 @@ impl Running for NoEngine {
         match *self {}
     }
 
-    fn reload(&self, _config: &Config) -> Result<(), String> {
+    async fn reload(&self, _config: &Config) -> Result<(), String> {
         match *self {}
     }
 
@@ -151,7 +151,7 @@ pub async fn serve<R: Running>(
             }
             heard = signals.recv() => match heard {
                 Some(Signal::Reload) => {
-                    if let Some(config) = reload(&running, &serving.place) {
+                    if let Some(config) = reload(&running, &serving.place).await {
                         drain = config.deadlines.drain;
                     }
                 }
@@ -185,7 +185,7 @@ async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
 }
 
 /// Reads the configuration again. One that is bad changes nothing, and the log says all that is wrong with it.
-fn reload<R: Running>(running: &R, place: &Place) -> Option<Config> {
+async fn reload<R: Running>(running: &R, place: &Place) -> Option<Config> {
     let now = NotifyState::monotonic_usec_now();
     match now {
         Ok(now) => tell_manager(&[NotifyState::Reloading, now]),
@@ -200,7 +200,7 @@ fn reload<R: Running>(running: &R, place: &Place) -> Option<Config> {
             for warning in &config.warnings {
                 tracing::warn!(%warning, "configuration");
             }
-            match running.reload(&config) {
+            match running.reload(&config).await {
                 Ok(()) => {
                     tracing::info!("configuration reloaded");
                     Some(config)
@@ -248,7 +248,7 @@ mod tests {
             BTreeMap::from([("imaps".to_owned(), 40123)])
         }
 
-        fn reload(&self, config: &Config) -> Result<(), String> {
+        async fn reload(&self, config: &Config) -> Result<(), String> {
             self.log
                 .borrow_mut()
                 .push(format!("reload {}", config.hostname));

@@ -8,8 +8,10 @@ use std::{
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use postrider::admin::{Admin, ImportPassword, ImportProblem, ImportUser, PreparedImport};
-use postrider_protocol::secret::Secret;
+use postrider::{
+    admin::{Admin, ImportPassword, ImportProblem, ImportUser, PreparedImport},
+    config::Secret,
+};
 use serde_json::json;
 
 use super::Output;

@@ -34,6 +34,7 @@ pub use duration::{DurationError, format_duration, parse_duration};
 pub use limits::{Deadlines, Limits, Retention};
 pub use listener::{Bind, BindError, Listener};
 pub use log::{Log, LogFormat, UnknownLogFormat};
+pub use postrider_protocol::secret::Secret;
 pub use problem::{Place, Problem, Severity};
 pub use service::{Program, Service, TlsRule, UnknownProgram, UnknownService};
 pub use smtp::Smtp;
