@@ -1,0 +1,203 @@
+//! Resolvers: who vouches for a user, and the chain in which they are asked.
+//!
+//! A program that embeds the engine puts resolvers of its own before the local one; they pass [`contract`](super::contract).
+//!
+//! **Bounds.** [`PLACES`] requests a resolver at a time. One before the last gets half of the time that is left.
+//! **On failure.** A resolver that panics, or does not answer in time, has answered [`Answer::Unavailable`].
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use postrider_protocol::secret::Secret;
+use postrider_storage::index::Account;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::net::peer::Peer;
+
+/// Requests that a resolver works on at a time; further ones wait.
+const PLACES: usize = 256;
+
+/// What a resolver is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The user: NFC, lower case, the domain in A-labels. May be anything, an address or not.
+    pub user: &'a str,
+    /// Its row in the index, switched on or not; none if there is none.
+    pub account: Option<&'a Account>,
+    /// The password, never empty.
+    pub password: &'a Secret<String>,
+    /// Who asks.
+    pub peer: &'a Peer,
+    /// Over which protocol.
+    pub protocol: &'static str,
+    /// An answer after this is none.
+    pub deadline: Instant,
+}
+
+/// Why a resolver says what it says: for the log, never for the client. Without password.
+pub type Why = Cow<'static, str>;
+
+/// What a resolver says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// It is the user.
+    Granted,
+    /// It knows the user, and this is not the password, or the user may not log in.
+    Denied(Why),
+    /// It does not know the user.
+    Unknown(Why),
+    /// It cannot tell now.
+    Unavailable(Why),
+}
+
+impl Answer {
+    /// One word for the log.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Denied(_) => "denied",
+            Self::Unknown(_) => "unknown",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    pub(super) fn why(&self) -> &str {
+        match self {
+            Self::Granted => "",
+            Self::Denied(why) | Self::Unknown(why) | Self::Unavailable(why) => why,
+        }
+    }
+}
+
+/// Whether successes of a resolver may be remembered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Caching {
+    /// For the configured minutes; a change of the account's row ends it at once, a change known to the resolver alone does not.
+    Allowed,
+    /// The resolver is asked at every login.
+    Forbidden,
+}
+
+/// Vouches for users.
+#[async_trait::async_trait]
+pub trait Resolver: Send + Sync + 'static {
+    /// Its name in the log: one word.
+    fn name(&self) -> &'static str;
+
+    /// Whether its successes may be remembered. Not unless it says so.
+    fn caching(&self) -> Caching {
+        Caching::Forbidden
+    }
+
+    /// Whether the password is the user's. Asked many times at once; dropped when it takes too long.
+    ///
+    /// A yes opens the account whose address is [`Request::user`], if the index has it, also when the resolver itself has just added it.
+    async fn authenticate(&self, request: Request<'_>) -> Answer;
+}
+
+/// Resolvers in the order in which they are asked.
+pub(super) struct Chain(Vec<Link>);
+
+struct Link {
+    resolver: Arc<dyn Resolver>,
+    places: Semaphore,
+}
+
+/// What a chain said.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Everybody who was asked.
+    pub(super) said: Vec<(&'static str, Answer)>,
+    /// Who said yes.
+    pub(super) granted: Option<Granted>,
+}
+
+/// Who said yes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Granted {
+    pub(super) by: &'static str,
+    /// Whether that may be remembered.
+    pub(super) caching: Caching,
+    /// Whether it was the last of the chain, the local one.
+    pub(super) is_last: bool,
+}
+
+impl Heard {
+    /// Whether somebody could not tell.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.said
+            .iter()
+            .any(|(_, answer)| matches!(answer, Answer::Unavailable(_)))
+    }
+
+    /// Whether somebody compared the password and found it wrong.
+    pub(super) fn guessed(&self) -> bool {
+        self.said
+            .iter()
+            .any(|(_, answer)| matches!(answer, Answer::Denied(_)))
+    }
+}
+
+impl Chain {
+    /// `first` in order, then `last`.
+    pub(super) fn new(first: Vec<Arc<dyn Resolver>>, last: Arc<dyn Resolver>) -> Self {
+        let link = |resolver| Link {
+            resolver,
+            places: Semaphore::new(PLACES),
+        };
+        Self(first.into_iter().chain([last]).map(link).collect())
+    }
+
+    /// Asks until one says yes.
+    pub(super) async fn ask(&self, request: Request<'_>) -> Heard {
+        let mut heard = Heard::default();
+        for (behind, link) in (0..self.0.len()).rev().zip(&self.0) {
+            let now = Instant::now();
+            let left = request.deadline.saturating_duration_since(now);
+            let deadline = match behind {
+                0 => request.deadline,
+                _ => now + left / 2,
+            };
+            let answer = link
+                .ask(Request {
+                    deadline,
+                    ..request
+                })
+                .await;
+            let name = link.resolver.name();
+            if answer == Answer::Granted {
+                heard.granted = Some(Granted {
+                    by: name,
+                    caching: link.resolver.caching(),
+                    is_last: behind == 0,
+                });
+            }
+            heard.said.push((name, answer));
+            if heard.granted.is_some() {
+                break;
+            }
+        }
+        heard
+    }
+}
+
+impl Link {
+    async fn ask(&self, request: Request<'_>) -> Answer {
+        let asked = async {
+            // Nobody closes the semaphore.
+            let _place = self.places.acquire().await;
+            self.resolver.authenticate(request).await
+        };
+        match timeout_at(request.deadline, AssertUnwindSafe(asked).catch_unwind()).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Answer::Unavailable("panicked".into()),
+            Err(_) => Answer::Unavailable("no answer in time".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
