@@ -1,6 +1,7 @@
 DROP TABLE subscription;
 DROP TABLE expunged;
 DROP TABLE message;
+DROP TABLE summary;
 DROP TABLE blob;
 DROP TABLE mailbox_keyword;
 DROP TABLE mailbox;

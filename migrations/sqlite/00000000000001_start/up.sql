@@ -81,9 +81,8 @@ CREATE TABLE mailbox_keyword (
     FOREIGN KEY (account_id, mailbox_id) REFERENCES mailbox (account_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
--- The summary stands last, so that reads of the other columns never touch its overflow pages. `birth_*`: what the first append
--- answered, so that its repetition answers the same wherever the message went since. `doomed`: place in the line of bodies that
--- the store may delete.
+-- `birth_*`: what the first append answered, so that its repetition answers the same wherever the message went since. `doomed`: place
+-- in the line of bodies that the store may delete.
 CREATE TABLE blob (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id INTEGER NOT NULL,
@@ -93,10 +92,15 @@ CREATE TABLE blob (
     birth_mailbox INTEGER NOT NULL,
     birth_uid INTEGER NOT NULL,
     birth_modseq INTEGER NOT NULL,
-    doomed INTEGER,
-    summary BLOB NOT NULL
+    doomed INTEGER
 ) STRICT;
 CREATE INDEX blob_doomed ON blob (doomed, id) WHERE doomed IS NOT NULL;
+
+-- Apart from its body's row, so that these rows stay small: COPY looks at each, and Reap rewrites them.
+CREATE TABLE summary (
+    blob_id INTEGER PRIMARY KEY REFERENCES blob (id) ON DELETE CASCADE,
+    octets BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE message (
     account_id INTEGER NOT NULL,

@@ -92,7 +92,13 @@ diesel::table! {
         birth_uid -> BigInt,
         birth_modseq -> BigInt,
         doomed -> Nullable<BigInt>,
-        summary -> Binary,
+    }
+}
+
+diesel::table! {
+    summary (blob_id) {
+        blob_id -> BigInt,
+        octets -> Binary,
     }
 }
 

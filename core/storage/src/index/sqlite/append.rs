@@ -13,7 +13,7 @@ use crate::{
     Error,
     index::{
         Append, Appended, Flags, Mailbox, ModSeq, Outcome, Uid, check,
-        schema::{blob, message},
+        schema::{blob, message, summary},
     },
 };
 
@@ -43,19 +43,7 @@ pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Out
     let flags = (change.flags.0 & Flags::SYSTEM.0) | keywords.0;
     let blob = match known {
         Some(known) => known.id,
-        None => insert_into(blob::table)
-            .values((
-                blob::account_id.eq(change.account.0),
-                blob::key.eq(change.blob.key.as_str()),
-                blob::size.eq(size),
-                blob::sha256.eq(change.blob.sha256.as_slice()),
-                blob::birth_mailbox.eq(change.mailbox.0),
-                blob::birth_uid.eq(i64::from(uid.0)),
-                blob::birth_modseq.eq(modseq),
-                blob::summary.eq(&change.blob.summary),
-            ))
-            .returning(blob::id)
-            .get_result(conn)?,
+        None => insert_blob(conn, change, size, uid, modseq)?,
     };
     insert_into(message::table)
         .values((
@@ -79,6 +67,35 @@ pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Out
         uid,
         modseq: ModSeq(number(modseq, "MODSEQ")?),
     }))
+}
+
+/// Writes what was read from the body; its row.
+fn insert_blob(
+    conn: &mut SqliteConnection,
+    change: &Append,
+    size: i64,
+    uid: Uid,
+    modseq: i64,
+) -> Result<i64, Fault> {
+    let id = insert_into(blob::table)
+        .values((
+            blob::account_id.eq(change.account.0),
+            blob::key.eq(change.blob.key.as_str()),
+            blob::size.eq(size),
+            blob::sha256.eq(change.blob.sha256.as_slice()),
+            blob::birth_mailbox.eq(change.mailbox.0),
+            blob::birth_uid.eq(i64::from(uid.0)),
+            blob::birth_modseq.eq(modseq),
+        ))
+        .returning(blob::id)
+        .get_result(conn)?;
+    insert_into(summary::table)
+        .values((
+            summary::blob_id.eq(id),
+            summary::octets.eq(&change.blob.summary),
+        ))
+        .execute(conn)?;
+    Ok(id)
 }
 
 /// The body of this key, if the index has it. Another account's body, or other octets, never come under a key (I6); a doomed one

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// A row of `blob` without its summary.
+/// What a [`BlobRef`] needs of a row of `blob`.
 #[derive(QueryableByName)]
 pub(super) struct BlobRow {
     #[diesel(sql_type = BigInt)]

@@ -9,8 +9,7 @@ use super::{
     account,
     expunge::{self, Keep, Picked, Scope},
     fault::Fault,
-    mailbox::{self, Shift},
-    sql,
+    mailbox, sql,
 };
 use crate::index::{Copied, Copy, CopyMode, Flags, Mailbox, Outcome, Timestamp, Uid, check};
 
@@ -90,13 +89,7 @@ fn place(
     .bind::<BigInt, _>(from.account.0)
     .bind::<BigInt, _>(from.id.0)
     .execute(conn)?;
-    let shift = Shift {
-        messages: picked.shift.messages,
-        unseen: picked.shift.unseen,
-        deleted: picked.shift.deleted,
-        size: picked.shift.size,
-    };
-    mailbox::advance(conn, to, shift, uid_next, modseq)?;
+    mailbox::advance(conn, to, picked.shift, uid_next, modseq)?;
     Ok((first..uid_next).map(Uid).collect())
 }
 

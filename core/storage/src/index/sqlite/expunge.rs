@@ -44,14 +44,15 @@ pub(super) struct Picked {
     flags: Vec<u64>,
 }
 
+/// What counters need of a message.
 #[derive(QueryableByName)]
-struct Row {
+pub(super) struct Row {
     #[diesel(sql_type = BigInt)]
-    uid: i64,
+    pub(super) uid: i64,
     #[diesel(sql_type = BigInt)]
-    flags: i64,
+    pub(super) flags: i64,
     #[diesel(sql_type = BigInt)]
-    size: i64,
+    pub(super) size: i64,
 }
 
 /// SQLite would read the whole mailbox, since it believes that every row has flags; the index has only those with `\Deleted`.

@@ -137,7 +137,7 @@ pub(super) fn summaries(
         return Ok(Vec::new());
     };
     let rows: Vec<SummaryRow> = sql_query(
-        "SELECT m.uid AS uid, b.summary AS summary FROM message m JOIN blob b ON b.id = m.blob_id \
+        "SELECT m.uid AS uid, s.octets AS summary FROM message m JOIN summary s ON s.blob_id = m.blob_id \
          WHERE m.account_id = ? AND m.mailbox_id = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",
     )
     .bind::<BigInt, _>(mailbox.account.0)

@@ -1,27 +1,18 @@
 //! Bringing expunged messages back (I10).
 
 use diesel::{
-    QueryableByName, RunQueryDsl, SqliteConnection, sql_query,
+    RunQueryDsl, SqliteConnection, sql_query,
     sql_types::{BigInt, Text},
 };
 
 use super::{
     account,
+    expunge::Row,
     fault::{Fault, number},
     mailbox::{self, Shift},
     sql::{self, Bind, rising, run},
 };
 use crate::index::{Copied, Outcome, Restore, Uid, check};
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = BigInt)]
-    uid: i64,
-    #[diesel(sql_type = BigInt)]
-    flags: i64,
-    #[diesel(sql_type = BigInt)]
-    size: i64,
-}
 
 pub(super) fn restore(conn: &mut SqliteConnection, change: &Restore) -> Result<Outcome, Fault> {
     let account = account::existing(conn, change.account)?;
