@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use postrider::config::ByteCount;
 use postrider_storage::index::AuthType;
 
+/// Heading of what all commands take.
+const GLOBAL: &str = "Options of all commands";
+
 /// A mail server: SMTP, submission, LMTP, IMAP and POP3.
 ///
 /// Without --config and --data, /etc/postrider/postrider.toml is used if it is there, and otherwise the embedded default with its
@@ -19,18 +22,18 @@ use postrider_storage::index::AuthType;
     after_help = "Exit status: 0 done, 1 failed (why, on standard error), 2 bad usage.\n\n\
         Try it:\n  \
         postrider run\n\n\
-        A server of your own:\n  \
-        postrider --config /etc/postrider/postrider.toml check-config\n  \
+        A server of your own, configured by /etc/postrider/postrider.toml:\n  \
+        postrider check-config\n  \
         postrider domain add example.com\n  \
         postrider user add ada@example.com --quota 5GiB\n  \
-        postrider --config /etc/postrider/postrider.toml run"
+        postrider run"
 )]
 pub struct Cli {
     #[command(flatten)]
     #[allow(missing_docs)] // its documentation would be a heading of the help
     pub place: PlaceArgs,
     /// Print one JSON document and nothing else.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL, display_order = 102)]
     pub json: bool,
     #[command(subcommand)]
     #[allow(missing_docs)] // as above
@@ -41,10 +44,10 @@ pub struct Cli {
 #[derive(Args, Clone, Debug)]
 pub struct PlaceArgs {
     /// Configuration file.
-    #[arg(long, value_name = "FILE", global = true, conflicts_with = "data")]
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "data", help_heading = GLOBAL, display_order = 100)]
     pub config: Option<PathBuf>,
     /// Data directory of the embedded default, which needs no configuration file.
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL, display_order = 101)]
     pub data: Option<PathBuf>,
 }
 

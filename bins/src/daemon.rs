@@ -76,6 +76,7 @@ fn run(program: Program, arguments: &Arguments) -> Result<Ended, Failure> {
         config,
         place,
         ports_file,
+        prepare: Box::new(|| Ok(())),
         on_ready: &|_| {},
     };
     serve::run(program, serving)

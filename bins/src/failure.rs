@@ -2,7 +2,10 @@
 
 use std::{fmt, path::Path};
 
-use postrider::{admin::AdminError, config::Problem};
+use postrider::{
+    admin::AdminError,
+    config::{Problem, Program},
+};
 use postrider_storage::Error;
 use serde_json::{Value, json};
 
@@ -67,17 +70,21 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    /// All that is wrong, then what it means, as the name of the program and the last word of it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for detail in &self.details {
-            writeln!(f, "{detail}")?;
-        }
-        write!(f, "postrider: {}", self.message)?;
+impl Failure {
+    /// All that is wrong, then what it means, as the last word of this program.
+    pub fn text(&self, program: &str) -> String {
+        let mut text: String = self.details.iter().map(|it| format!("{it}\n")).collect();
+        text.push_str(&format!("{program}: {}", self.message));
         if let Some(hint) = &self.hint {
-            write!(f, "; {hint}")?;
+            text.push_str(&format!("; {hint}"));
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(Program::Postrider.name()))
     }
 }
 

@@ -153,3 +153,57 @@ impl Welcome {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postrider::auth::password::verify_password;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn the_first_start_makes_a_mailbox_and_the_second_keeps_everything() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config::embedded(&folder.path().join("data"));
+        let ports = BTreeMap::from([("imaps".to_owned(), 40993), ("smtp".to_owned(), 40025)]);
+        let first = prepare(&config).await.expect("a new server");
+        let password = first.password.clone().expect("made up");
+        let report = first.report(&config, &ports);
+        assert_eq!(report.json["email"], EMAIL);
+        assert_eq!(report.json["password"], password.expose().as_str());
+        assert_eq!(report.json["ports"]["imaps"], 40993);
+        assert!(
+            report
+                .text
+                .contains(&format!("password  {}\n", password.expose()))
+        );
+        assert!(report.text.contains("swaks --server 127.0.0.1:40025 "));
+        assert!(report.text.contains("imaps://127.0.0.1:40993/"));
+        assert!(
+            !report.text.contains("smtps://"),
+            "what does not listen is not named"
+        );
+
+        let admin = open::admin(&config, Missing::Refuse).await.expect("there");
+        let hash = admin
+            .find_user(EMAIL)
+            .await
+            .expect("there")
+            .password
+            .expect("a hash");
+        assert_eq!(verify_password(&hash, &password), Ok(true));
+        assert_eq!(admin.aliases(None).await.expect("there").len(), 1);
+
+        let second = prepare(&config).await.expect("a server that is there");
+        assert!(second.password.is_none());
+        let report = second.report(&config, &ports);
+        assert!(
+            report
+                .text
+                .contains("Everything is as it was: 1 domain, 1 user."),
+            "{}",
+            report.text
+        );
+        assert!(report.json.get("password").is_none() && report.json["first_start"] == false);
+        let kept = admin.find_user(EMAIL).await.expect("there").password;
+        assert_eq!(kept, Some(hash));
+    }
+}

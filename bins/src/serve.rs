@@ -46,6 +46,9 @@ pub enum Ended {
     AtOnce,
 }
 
+/// Work that may block.
+pub type Prepare = Box<dyn FnOnce() -> Result<(), Failure> + Send>;
+
 /// What is done around serving.
 pub struct Serving<'a> {
     /// The configuration it was started with.
@@ -54,7 +57,9 @@ pub struct Serving<'a> {
     pub place: Place,
     /// Where the ports go.
     pub ports_file: Option<PortsFile>,
-    /// Called with the ports when all listeners are ready.
+    /// What is left to do when the engine has started and before anybody is told; may block. If it fails the engine stops.
+    pub prepare: Prepare,
+    /// Called with the ports when all listeners are ready and everybody is told.
     pub on_ready: &'a dyn Fn(&BTreeMap<String, u16>),
 }
 
@@ -132,12 +137,13 @@ fn listen() -> std::io::Result<mpsc::Receiver<Signal>> {
 /// A ports file that cannot be written; an engine that could not go on.
 pub async fn serve<R: Running>(
     running: R,
-    serving: Serving<'_>,
+    mut serving: Serving<'_>,
     mut signals: mpsc::Receiver<Signal>,
 ) -> Result<Ended, Failure> {
     let ports = running.ports();
-    if let Some(file) = &serving.ports_file {
-        file.write(&ports)?;
+    if let Err(failure) = get_ready(&mut serving, &ports).await {
+        running.drain(serving.config.deadlines.drain).await;
+        return Err(failure);
     }
     let mut drain = serving.config.deadlines.drain;
     tell_manager(&[NotifyState::Ready]);
@@ -171,6 +177,19 @@ pub async fn serve<R: Running>(
             tracing::warn!("stopped at once");
             Ok(Ended::AtOnce)
         }
+    }
+}
+
+async fn get_ready(
+    serving: &mut Serving<'_>,
+    ports: &BTreeMap<String, u16>,
+) -> Result<(), Failure> {
+    let prepare = std::mem::replace(&mut serving.prepare, Box::new(|| Ok(())));
+    let prepared = tokio::task::spawn_blocking(prepare).await;
+    prepared.unwrap_or_else(|error| Err(Failure::new(format!("cannot start: {error}"))))?;
+    match &serving.ports_file {
+        Some(file) => file.write(ports),
+        None => Ok(()),
     }
 }
 
@@ -278,6 +297,7 @@ mod tests {
             config: Config::embedded(Path::new("/nowhere")),
             place: Place::File(place.to_owned()),
             ports_file: None,
+            prepare: Box::new(|| Ok(())),
             on_ready,
         }
     }
@@ -354,6 +374,20 @@ mod tests {
             failure.to_string(),
             "postrider: the index writer failed too often"
         );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_prepared_stops_the_engine_and_nobody_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ports.json");
+        let engine = Fake::default();
+        let mut serving = serving(Path::new("/none"), &|_| panic!("nobody is told"));
+        serving.ports_file = Some(PortsFile::claim(&path).expect("claimed"));
+        serving.prepare = Box::new(|| Err(Failure::new("no")));
+        let failure = serve(engine.clone(), serving, told(&[])).await;
+        assert_eq!(failure.expect_err("it failed").to_string(), "postrider: no");
+        assert_eq!(*engine.log.borrow(), ["drain 30s"]);
+        assert!(!path.exists());
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! `postrider run`: everything in one process.
 
-use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postrider::{
     config::{Config, Program},
@@ -11,10 +11,10 @@ use super::{Output, block_on, print};
 use crate::{
     Failure, Place, Report,
     cli::RunArgs,
-    first_start,
+    first_start::{self, Welcome},
     ports_file::PortsFile,
     report::count,
-    serve::{self, Ended, Serving},
+    serve::{self, Ended, Prepare, Serving},
 };
 
 pub(super) fn run(
@@ -32,19 +32,28 @@ pub(super) fn run(
         .as_deref()
         .map(PortsFile::claim)
         .transpose()?;
-    let welcome = match place {
-        Place::Embedded(_) => Some(block_on(first_start::prepare(&config))?),
-        Place::File(_) => None,
-    };
     let shown: Config = config.clone();
-    // Taken when it was printed: the password in it is not kept while the server runs.
-    let welcome = RefCell::new(welcome);
+    // Made when the engine has started, so that no password is made up for a start that fails, and taken when it is printed, so that
+    // the server does not keep it.
+    let welcome: Arc<Mutex<Option<Welcome>>> = Arc::default();
+    let prepare: Prepare = match place {
+        Place::Embedded(_) => {
+            let (config, welcome) = (config.clone(), Arc::clone(&welcome));
+            Box::new(move || {
+                let made = block_on(first_start::prepare(&config))?;
+                *locked(&welcome) = Some(made);
+                Ok(())
+            })
+        }
+        Place::File(_) => Box::new(|| Ok(())),
+    };
     let serving = Serving {
         config,
         place: place.clone(),
         ports_file,
+        prepare,
         on_ready: &|ports| {
-            let report = match welcome.take() {
+            let report = match locked(&welcome).take() {
                 Some(welcome) => welcome.report(&shown, ports),
                 None => {
                     let listeners = count(ports.len() as u64, "service", "services");
@@ -61,4 +70,9 @@ pub(super) fn run(
         Ended::Drained => Ok(None),
         Ended::AtOnce => Err(Failure::new("stopped at once, by a second signal")),
     }
+}
+
+/// What it holds is set and taken in one step each, so a panic leaves it whole.
+fn locked(welcome: &Mutex<Option<Welcome>>) -> MutexGuard<'_, Option<Welcome>> {
+    welcome.lock().unwrap_or_else(PoisonError::into_inner)
 }
