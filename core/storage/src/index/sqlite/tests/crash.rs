@@ -64,6 +64,7 @@ async fn what_was_answered_survives_a_kill() {
     let mut home = Home::new(Arc::new(open(&dir).await), None).await;
     let mut answered = 0;
     for round in 0..8u64 {
+        let start = home.mailbox(home.inbox).await.uid_next.0;
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "index::sqlite::tests::crash::child",
@@ -95,6 +96,8 @@ async fn what_was_answered_survives_a_kill() {
         );
         home.check().await;
         verify(&home, home.inbox, answered).await;
+        let appended = home.mailbox(home.inbox).await.uid_next.0 - start;
+        assert_eq!(appended % BATCH, 0, "whole batches or nothing of them");
         // And work goes on.
         home.append(home.inbox, &format!("after{round}"), 1)
             .await
