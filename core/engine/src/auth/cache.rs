@@ -5,7 +5,7 @@
 //! successes are kept, no password, and nothing that a memory dump could be searched with after the process has ended.
 //! **Bounds.** [`LIMIT`] entries, each for the configured time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
@@ -22,27 +22,41 @@ const LIMIT: usize = 65_536;
 
 /// Remembers successes.
 pub(super) struct Cache {
-    /// None where the system gave no random numbers, or nothing is to be remembered.
+    /// None where the system gave no random numbers.
     key: Option<Hmac<Sha256>>,
+    state: Mutex<State>,
+}
+
+struct State {
     lifetime: Duration,
-    entries: Mutex<Expiring<[u8; 32], &'static str>>,
+    entries: Expiring<[u8; 32], &'static str>,
 }
 
 impl Cache {
     /// Remembers each success for `lifetime`; zero: not at all.
     pub(super) fn new(lifetime: Duration) -> Self {
         Self {
-            key: if lifetime.is_zero() { None } else { make_key() },
-            lifetime,
-            entries: Mutex::new(Expiring::new(LIMIT)),
+            key: make_key(),
+            state: Mutex::new(State {
+                lifetime,
+                entries: Expiring::new(LIMIT),
+            }),
         }
+    }
+
+    /// Remembers what comes for another time. A shorter one forgets what is remembered.
+    pub(super) fn set(&self, lifetime: Duration) {
+        let mut state = self.state();
+        if lifetime < state.lifetime {
+            state.entries = Expiring::new(LIMIT);
+        }
+        state.lifetime = lifetime;
     }
 
     /// The resolver that vouched for this account and password lately.
     pub(super) fn get(&self, account: &Account, password: &Secret<String>) -> Option<&'static str> {
         let mark = self.mark(account, password)?;
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get(&mark, Instant::now()).copied()
+        self.state().entries.get(&mark, Instant::now()).copied()
     }
 
     /// Remembers that `resolver` vouched.
@@ -50,9 +64,15 @@ impl Cache {
         let Some(mark) = self.mark(account, password) else {
             return;
         };
-        let now = Instant::now();
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(mark, resolver, now + self.lifetime, now);
+        let (now, mut state) = (Instant::now(), self.state());
+        let until = now + state.lifetime;
+        if until > now {
+            state.entries.insert(mark, resolver, until, now);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Numbers of fixed length stand before the password, so that no two of them read alike.
@@ -126,6 +146,12 @@ mod tests {
         let cache = Cache::new(Duration::ZERO);
         let ada = account("ada@example.test");
         cache.put(&ada, &secret("one"), "local");
+        assert_eq!(cache.get(&ada, &secret("one")), None);
+        cache.set(2 * MINUTE);
+        cache.put(&ada, &secret("one"), "local");
+        cache.set(3 * MINUTE);
+        assert_eq!(cache.get(&ada, &secret("one")), Some("local"));
+        cache.set(MINUTE);
         assert_eq!(cache.get(&ada, &secret("one")), None);
     }
 }

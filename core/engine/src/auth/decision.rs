@@ -1,4 +1,11 @@
 //! What became of an attempt, and the one event it leaves in the log.
+//!
+//! Fail2ban and its like find a failure by the begin of the line, up to where the client's own words begin:
+//!
+//! ```text
+//! postrider::auth: peer=\[?<ADDR>\]?:\d+ service=\S+ (?:session=\S+ )?login failed
+//! "target":"postrider::auth","peer":"\[?<ADDR>\]?:\d+","service":"[a-z0-9]+",(?:"session":"?\w+"?,)?"message":"login failed"
+//! ```
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -6,6 +13,7 @@ use std::time::Duration;
 use postrider_protocol::sasl::Verdict;
 use postrider_storage::index::Account;
 
+use super::TARGET;
 use super::authenticator::Attempt;
 use super::resolver::{Answer, Heard};
 use super::throttle::Settled;
@@ -87,19 +95,19 @@ impl Decision {
         let result = match &self.result {
             Ok(account) => {
                 let account = account.email.as_str();
-                tracing::info!(%peer, service, by, why, mechanism, account, "login accepted");
+                tracing::info!(target: TARGET, %peer, service, by, why, mechanism, account, "login accepted");
                 "accepted"
             }
             Err(Verdict::Throttled) => {
-                tracing::info!(%peer, service, by, why, mechanism, user, "login throttled");
+                tracing::info!(target: TARGET, %peer, service, by, why, mechanism, user, "login throttled");
                 "throttled"
             }
             Err(Verdict::Unavailable) => {
-                tracing::warn!(%peer, service, by, why, mechanism, user, "login not decided");
+                tracing::warn!(target: TARGET, %peer, service, by, why, mechanism, user, "login not decided");
                 "unavailable"
             }
             Err(Verdict::Denied | Verdict::Granted { .. }) => {
-                tracing::info!(%peer, service, by, why, mechanism, user, "login failed");
+                tracing::info!(target: TARGET, %peer, service, by, why, mechanism, user, "login failed");
                 "rejected"
             }
         };

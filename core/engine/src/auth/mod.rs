@@ -35,3 +35,6 @@ pub use hasher::{Hasher, HasherError};
 pub use local::{Accounts, LocalResolver, Passwords};
 pub use memory::MemoryResolver;
 pub use resolver::{Answer, Caching, Request, Resolver, Why};
+
+/// Under which name decisions stand in the log.
+const TARGET: &str = "postrider::auth";

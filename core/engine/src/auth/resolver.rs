@@ -2,12 +2,13 @@
 //!
 //! A program that embeds the engine puts resolvers of its own before the local one; they pass [`contract`](super::contract).
 //!
-//! **Bounds.** [`PLACES`] requests a resolver at a time. One before the last gets half of the time that is left.
+//! **Bounds.** [`PLACES`] requests a resolver at a time. One before the last gets half of the time that is left, at most [`PATIENCE`].
 //! **On failure.** A resolver that panics, or does not answer in time, has answered [`Answer::Unavailable`].
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use postrider_protocol::secret::Secret;
@@ -19,6 +20,9 @@ use crate::net::peer::Peer;
 
 /// Requests that a resolver works on at a time; further ones wait.
 const PLACES: usize = 256;
+
+/// How long a resolver before the last may take, so that one that hangs is felt and does not stop the logins behind it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a resolver is asked.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +163,7 @@ impl Chain {
             let left = request.deadline.saturating_duration_since(now);
             let deadline = match behind {
                 0 => request.deadline,
-                _ => now + left / 2,
+                _ => now + PATIENCE.min(left / 2),
             };
             let answer = link
                 .ask(Request {

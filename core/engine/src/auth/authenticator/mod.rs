@@ -1,6 +1,7 @@
 //! The way through a login, from what a client claims to the account it is.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use postrider_storage::index::{Account, AccountId, Change, SetPassword, Timestam
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use super::TARGET;
 use super::cache::Cache;
 use super::decision::{Decision, trail};
 use super::expiring::Expiring;
@@ -63,7 +65,7 @@ pub struct Authenticator(Arc<Shared>);
 struct Shared {
     accounts: Arc<dyn Accounts>,
     passwords: Arc<dyn Passwords>,
-    upgrade_hashes: bool,
+    upgrade_hashes: AtomicBool,
     deadline: Duration,
     throttle: Arc<Throttle>,
     chain: Chain,
@@ -78,7 +80,7 @@ impl Authenticator {
         Self(Arc::new(Shared {
             accounts: parts.accounts,
             passwords: parts.passwords,
-            upgrade_hashes: parts.settings.upgrade_hashes,
+            upgrade_hashes: AtomicBool::new(parts.settings.upgrade_hashes),
             deadline: parts.deadline,
             throttle: Arc::new(Throttle::new(parts.settings.throttle, parts.exempt)),
             chain: Chain::new(parts.resolvers, local),
@@ -105,6 +107,16 @@ impl Authenticator {
         tokio::spawn(judged.in_current_span())
             .await
             .unwrap_or(Err(Verdict::Unavailable))
+    }
+
+    /// Takes over what can change while it runs: throttle, exempt networks, cache, upgrades of hashes. Bans that are on stay on.
+    pub fn set(&self, settings: &config::Auth, exempt: Vec<IpNet>) {
+        let shared = &self.0;
+        shared
+            .upgrade_hashes
+            .store(settings.upgrade_hashes, Ordering::Relaxed);
+        shared.throttle.set(settings.throttle, exempt);
+        shared.cache.set(settings.cache);
     }
 
     /// How long no login from this address will be looked at, if it is banned.
@@ -162,7 +174,7 @@ impl Shared {
             });
         for door in reservation.settle(decision.settled()) {
             let why = door.why();
-            tracing::warn!(%peer, why, user, "too many failed logins");
+            tracing::warn!(target: TARGET, %peer, why, user, "too many failed logins");
         }
         if let Ok(account) = &decision.result {
             self.note(account);
@@ -227,7 +239,7 @@ impl Shared {
     /// upgrade does not succeed hinders no login.
     async fn upgrade(&self, account: Account, password: &Secret<String>) -> Option<Account> {
         let old = account.password.as_deref().unwrap_or_default();
-        if !self.upgrade_hashes || !self.passwords.is_weak(old) {
+        if !self.upgrade_hashes.load(Ordering::Relaxed) || !self.passwords.is_weak(old) {
             return Some(account);
         }
         let hash = match self.passwords.hash(password).await {

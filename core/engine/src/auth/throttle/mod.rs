@@ -13,6 +13,8 @@
 //! 4. Success gives back the attempt, and no failure before it: else own logins would pay for guesses at others.
 //! 5. Peers in exempt networks pass uncounted. Processes of this host and the proxy in front have no address to count against.
 //!
+//! Counts are those of this process: a guesser who finds more processes has that many times the guesses.
+//!
 //! **Bounds.** [`POTS`] counts, of which the least guilty are forgotten first; [`KNOWN`] proven pairs of address and account.
 
 mod window;
@@ -100,6 +102,9 @@ impl Count {
 
 #[derive(Debug)]
 struct State {
+    settings: config::Throttle,
+    exempt: Vec<IpNet>,
+    parts: Parts,
     pots: HashMap<Pot, Count>,
     known: Expiring<(Box<str>, Option<AddressKey>), ()>,
 }
@@ -107,9 +112,6 @@ struct State {
 /// Counts failures.
 #[derive(Debug)]
 pub(super) struct Throttle {
-    settings: config::Throttle,
-    exempt: Vec<IpNet>,
-    parts: Parts,
     limit: usize,
     state: Mutex<State>,
     settled: Notify,
@@ -139,16 +141,32 @@ impl Throttle {
 
     fn bounded(settings: config::Throttle, exempt: Vec<IpNet>, limit: usize) -> Self {
         Self {
-            settings,
-            exempt,
-            parts: Parts::of(settings.window),
             limit,
             state: Mutex::new(State {
+                settings,
+                exempt,
+                parts: Parts::of(settings.window),
                 pots: HashMap::new(),
                 known: Expiring::new(KNOWN),
             }),
             settled: Notify::new(),
         }
+    }
+
+    /// Goes on with other settings. Doors that are closed stay so; with another window what was counted is forgotten.
+    pub(super) fn set(&self, settings: config::Throttle, exempt: Vec<IpNet>) {
+        let mut state = self.state();
+        if settings.window != state.settings.window {
+            state.parts = Parts::of(settings.window);
+            for count in state.pots.values_mut() {
+                count.failures = Window::default();
+            }
+        }
+        state.settings = settings;
+        state.exempt = exempt;
+        drop(state);
+        // A higher limit has room for who waits.
+        self.settled.notify_waiters();
     }
 
     /// Takes a place for an attempt of `peer` at `user`, waiting for one if need be.
@@ -167,9 +185,6 @@ impl Throttle {
             source: peer.key(),
             pots: Vec::new(),
         };
-        if ip.is_some_and(|ip| self.exempt.iter().any(|network| network.contains(&ip))) {
-            return Ok(reservation);
-        }
         loop {
             let mut settled = std::pin::pin!(self.settled.notified());
             settled.as_mut().enable();
@@ -190,7 +205,10 @@ impl Throttle {
 
     fn try_admit(&self, reservation: &mut Reservation, ip: Option<IpAddr>) -> Admission {
         let (now, mut state) = (Instant::now(), self.state());
-        let part = self.parts.at(now);
+        if ip.is_some_and(|ip| state.exempt.iter().any(|network| network.contains(&ip))) {
+            return Admission::Admitted;
+        }
+        let part = state.parts.at(now);
         let pots = reservation.pots_now(&state, ip, now);
         let mut full = false;
         for pot in &pots {
@@ -201,7 +219,7 @@ impl Throttle {
                 return Admission::Closed(pot.closed());
             }
             let taken = count.failures.total(part).saturating_add(count.under_way);
-            full |= count.under_way > 0 && taken >= self.limit_of(pot);
+            full |= count.under_way > 0 && taken >= limit_of(&state.settings, pot);
         }
         if full {
             return Admission::Full;
@@ -216,14 +234,6 @@ impl Throttle {
         Admission::Admitted
     }
 
-    fn limit_of(&self, pot: &Pot) -> u32 {
-        match pot {
-            Pot::Address(_) => self.settings.failures_per_ip,
-            Pot::Network(_) => self.settings.failures_per_ip.saturating_mul(NETWORK_FACTOR),
-            Pot::Account(_) | Pot::Proven(..) => self.settings.failures_per_account,
-        }
-    }
-
     /// Gives the places of an attempt back; brings the doors that it closed.
     fn settle(&self, reservation: &mut Reservation, how: Settled) -> Vec<Closed> {
         let pots = std::mem::take(&mut reservation.pots);
@@ -231,7 +241,7 @@ impl Throttle {
             return Vec::new();
         }
         let (now, mut state) = (Instant::now(), self.state());
-        let part = self.parts.at(now);
+        let (settings, part) = (state.settings, state.parts.at(now));
         let mut closed = Vec::new();
         for pot in &pots {
             let Some(count) = state.pots.get_mut(pot) else {
@@ -240,10 +250,10 @@ impl Throttle {
             count.under_way = count.under_way.saturating_sub(1);
             if how == Settled::Failure {
                 count.failures.add(part);
-                if count.failures.total(part) >= self.limit_of(pot) {
+                if count.failures.total(part) >= limit_of(&settings, pot) {
                     *count = Count {
                         failures: Window::default(),
-                        closed_until: Some(now + self.settings.ban),
+                        closed_until: Some(now + settings.ban),
                         ..*count
                     };
                     closed.push(pot.closed());
@@ -266,7 +276,7 @@ impl Throttle {
 
     /// Forgets what no longer counts, then an eighth of the rest: first what is not closed and failed least. Never an attempt under way.
     fn make_room(&self, state: &mut State, now: Instant) {
-        let part = self.parts.at(now);
+        let part = state.parts.at(now);
         let guilt = |count: &Count| {
             (
                 count.closed_until.filter(|until| *until > now),
@@ -305,6 +315,14 @@ impl Throttle {
     #[cfg(test)]
     fn len(&self) -> usize {
         self.state().pots.len()
+    }
+}
+
+fn limit_of(settings: &config::Throttle, pot: &Pot) -> u32 {
+    match pot {
+        Pot::Address(_) => settings.failures_per_ip,
+        Pot::Network(_) => settings.failures_per_ip.saturating_mul(NETWORK_FACTOR),
+        Pot::Account(_) | Pot::Proven(..) => settings.failures_per_account,
     }
 }
 

@@ -318,3 +318,65 @@ async fn memory_is_bounded_and_a_flood_does_not_lift_a_ban() {
     }
     assert!(throttle.len() <= 256);
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_hold_from_now_on_and_open_no_closed_door() {
+    let throttle = throttle();
+    let (closed, _) = fail_until_closed(&throttle, "192.0.2.1", ADA).await;
+    for _ in 0..4 {
+        attempt(&throttle, "192.0.2.2", "bob@example.test", Settled::Failure)
+            .await
+            .expect("open");
+    }
+    let patient = config::Throttle {
+        failures_per_account: 7,
+        ..settings().throttle
+    };
+    let exempt = vec!["203.0.113.0/24".parse().expect("a network")];
+    throttle.set(patient, exempt.clone());
+    assert_eq!(closed, 5);
+    let tried = attempt(&throttle, "192.0.2.3", ADA, Settled::Success);
+    assert_eq!(tried.await, Err(Closed::Account));
+    let bob = fail_until_closed(&throttle, "192.0.2.2", "bob@example.test");
+    assert_eq!(
+        bob.await,
+        (3, Closed::Account),
+        "what was counted still counts"
+    );
+    let tried = attempt(&throttle, "203.0.113.1", ADA, Settled::Success);
+    assert_eq!(tried.await, Ok(()));
+    let shorter = config::Throttle {
+        window: MINUTE,
+        ..patient
+    };
+    attempt(
+        &throttle,
+        "192.0.2.9",
+        "carol@example.test",
+        Settled::Failure,
+    )
+    .await
+    .expect("open");
+    tokio::time::advance(5 * MINUTE).await;
+    throttle.set(shorter, exempt);
+    let carol = fail_until_closed(&throttle, "192.0.2.9", "carol@example.test");
+    assert_eq!(carol.await, (7, Closed::Account));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_limit_lets_in_who_waits() {
+    let throttle = throttle();
+    let client = peer("192.0.2.1");
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(throttle.admit(&client, ADA).await.expect("open"));
+    }
+    let mut sixth = Box::pin(throttle.admit(&client, ADA));
+    assert!((&mut sixth).now_or_never().is_none());
+    let patient = config::Throttle {
+        failures_per_account: 6,
+        ..settings().throttle
+    };
+    throttle.set(patient, Vec::new());
+    assert!(sixth.now_or_never().is_some_and(|it| it.is_ok()));
+}

@@ -1,0 +1,134 @@
+//! The lines that logins leave, as they are written: what Fail2ban reads, and nobody can forge.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::super::super::memory::MemoryResolver;
+use super::*;
+use crate::telemetry::LogLayer;
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+
+    /// The lines since the last call, without their times.
+    fn lines(&self) -> Vec<String> {
+        let text = self.text();
+        let line = |line: &str| line.split_once(' ').unwrap().1.trim_start().to_owned();
+        text.lines().map(line).collect()
+    }
+}
+
+fn listen() -> (Buffer, tracing::subscriber::DefaultGuard) {
+    let buffer = Buffer::default();
+    let filter = tracing_subscriber::EnvFilter::new("off,postrider::auth=info");
+    let log = tracing_subscriber::registry()
+        .with(filter)
+        .with(LogLayer::text(buffer.clone()));
+    (buffer, tracing::subscriber::set_default(log))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_decision_leaves_one_line_that_says_who_decided_and_why() {
+    let (log, _guard) = listen();
+    let memory = Arc::new(MemoryResolver::new([("dir@example.test", "hunter2")]));
+    memory.set_broken(Some("down"));
+    let house = House::with(settings(), vec![memory.clone()]).await;
+    let _ = login(&house, HOME, ADA, "secret").await;
+    let _ = login(&house, HOME, "Ada@example.test", "secret").await;
+    memory.set_broken(None);
+    let _ = login(&house, HOME, ADA, "hunter2").await;
+    house.accounts.away.store(true, Ordering::SeqCst);
+    let _ = login(&house, HOME, ADA, "hunter2").await;
+    assert_eq!(
+        log.lines(),
+        [
+            "INFO postrider::auth: peer=192.0.2.1:4711 service=imaps login accepted by=local \
+             why=\"memory: unavailable, down; local: granted\" mechanism=PLAIN account=ada@example.test",
+            "INFO postrider::auth: peer=192.0.2.1:4711 service=imaps login accepted by=local \
+             why=\"local: granted lately\" mechanism=PLAIN account=ada@example.test",
+            "INFO postrider::auth: peer=192.0.2.1:4711 service=imaps login failed by=local \
+             why=\"memory: unknown, no such user; local: denied, wrong password\" mechanism=PLAIN user=ada@example.test",
+            "WARN postrider::auth: peer=192.0.2.1:4711 service=imaps login not decided by=index \
+             why=\"storage unavailable: cut\" mechanism=PLAIN user=ada@example.test",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_34_no_user_name_passes_for_another_peer() {
+    let (log, _guard) = listen();
+    let house = House::new().await;
+    let spans = tracing::info_span!(
+        "connection",
+        helo = "peer=203.0.113.9:1 login failed",
+        session = 7
+    );
+    for name in [
+        "peer=203.0.113.9:1 login failed",
+        "x\n2026-01-01T00:00:00Z INFO postrider::auth: peer=203.0.113.9:1 service=imaps login failed",
+    ] {
+        let attempt = House::attempt("2001:db8::7", name, "hunter2");
+        let judged = house.auth.authenticate(attempt).instrument(spans.clone());
+        assert_eq!(judged.await.err(), Some(Verdict::Denied));
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in &lines {
+        let begin =
+            "INFO postrider::auth: peer=[2001:db8::7]:4711 service=imaps session=7 login failed ";
+        assert!(line.starts_with(begin), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_door_is_told_when_it_closes_and_at_each_refusal() {
+    let (log, _guard) = listen();
+    let house = House::new().await;
+    for _ in 0..7 {
+        let _ = login(&house, HOME, ADA, "hunter2").await;
+    }
+    let lines = log.lines();
+    let count = |text: &str| lines.iter().filter(|it| it.contains(text)).count();
+    assert_eq!(lines.len(), 8, "{lines:?}");
+    assert_eq!((count("login failed"), count("login throttled")), (5, 2));
+    let closed = "WARN postrider::auth: peer=192.0.2.1:4711 too many failed logins why=\"account is locked\" user=ada@example.test";
+    assert!(lines.iter().any(|it| it == closed), "{lines:?}");
+    assert!(
+        lines[7].ends_with(
+            "by=throttle why=\"account is locked\" mechanism=PLAIN user=ada@example.test"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_begins_alike_in_json() {
+    let buffer = Buffer::default();
+    let log = tracing_subscriber::registry().with(LogLayer::json(buffer.clone()));
+    let _guard = tracing::subscriber::set_default(log);
+    let house = House::new().await;
+    let name = "x\",\"peer\":\"203.0.113.9:1\",\"message\":\"login failed";
+    assert_eq!(login(&house, HOME, name, "hunter2").await, denied());
+    let text = buffer.text();
+    let begin = "\"target\":\"postrider::auth\",\"peer\":\"192.0.2.1:4711\",\"service\":\"imaps\",\"message\":\"login failed\",";
+    assert!(text.contains(begin), "{text}");
+    assert_eq!(text.lines().count(), 1);
+    assert_eq!(text.matches("\"message\":\"login failed\"").count(), 1);
+}
