@@ -29,6 +29,7 @@ pub enum Change {
     Subscribe(Subscribe),
     ClaimRecent(ClaimRecent),
     Append(Append),
+    AppendAll(AppendAll),
     Store(Store),
     Copy(Copy),
     Expunge(Expunge),
@@ -47,6 +48,7 @@ pub enum Outcome {
     Mailbox(MailboxId),
     Recent(Uid),
     Appended(Appended),
+    AllAppended(Vec<Appended>),
     Stored(Stored),
     Copied(Copied),
     Expunged(ExpungedUids),
@@ -241,6 +243,14 @@ pub struct Append {
     pub internal_date: Timestamp,
     /// Now.
     pub now: Timestamp,
+}
+
+/// Adds messages to mailboxes of any accounts, all or none: one answer speaks for all recipients of a message. Errors are those of
+/// the first [`Append`] that is refused. Outcome: `AllAppended`, in order.
+#[derive(Clone, Debug)]
+pub struct AppendAll {
+    /// The messages.
+    pub appends: Vec<Append>,
 }
 
 /// What an append brought.

@@ -233,6 +233,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::Subscribe(_)
         | Change::ClaimRecent(_)
         | Change::Append(_)
+        | Change::AppendAll(_)
         | Change::Store(_)
         | Change::Copy(_)
         | Change::Expunge(_)

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::{Home, NOW, body, later};
 use crate::{
     Error,
-    index::{Change, Copy, CopyMode, ExpungeWhich, Index, Outcome, Reap, Uid},
+    index::{AppendAll, Change, Copy, CopyMode, ExpungeWhich, Index, Outcome, Reap, Uid},
 };
 
 pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     quota_is_never_passed_together(fresh().await).await;
     uids_of_racing_appends(fresh().await).await;
     copy_races_reap(fresh().await).await;
+    one_answer_for_all_recipients(fresh().await).await;
 }
 
 /// Attack 41: a hundred deliveries at the limit less one.
@@ -35,6 +36,28 @@ async fn quota_is_never_passed_together(index: Arc<dyn Index>) {
     assert_eq!(accepted, 10);
     assert_eq!(home.account().await.used, 999);
     home.check().await;
+}
+
+/// A message for two accounts, one of which has no room for a second.
+async fn one_answer_for_all_recipients(index: Arc<dyn Index>) {
+    let roomy = Home::new(index.clone(), None).await;
+    let narrow = Home::add(index, "narrow@example.test", Some(15)).await;
+    let message = |name: &str| {
+        Change::AppendAll(AppendAll {
+            appends: vec![
+                roomy.append_of(roomy.inbox, body(&format!("roomy.{name}"), 10)),
+                narrow.append_of(narrow.inbox, body(&format!("narrow.{name}"), 10)),
+            ],
+        })
+    };
+    let first = roomy.one(message("first")).await;
+    assert!(matches!(first, Ok(Outcome::AllAppended(all)) if all.len() == 2));
+    let second = roomy.one(message("second")).await;
+    assert!(matches!(second, Err(Error::OverQuota { quota: 15, .. })));
+    assert_eq!(roomy.uids(roomy.inbox).await, [Uid(1)]);
+    assert_eq!(roomy.account().await.used, 10);
+    roomy.check().await;
+    narrow.check().await;
 }
 
 async fn uids_of_racing_appends(index: Arc<dyn Index>) {

@@ -6,9 +6,9 @@ use super::{Body, Gone, State};
 use crate::{
     Error,
     index::{
-        AccountId, Append, Appended, BlobId, ClaimRecent, Copied, Copy, CopyMode, Expunge,
-        ExpungeWhich, ExpungedUids, Flags, MailboxId, Message, Outcome, Restore, Store, StoreMode,
-        Stored, Timestamp, Uid, check,
+        AccountId, Append, AppendAll, Appended, BlobId, ClaimRecent, Copied, Copy, CopyMode,
+        Expunge, ExpungeWhich, ExpungedUids, Flags, MailboxId, Message, Outcome, Restore, Store,
+        StoreMode, Stored, Timestamp, Uid, check,
     },
 };
 
@@ -20,7 +20,23 @@ impl State {
         Ok(Outcome::Recent(first))
     }
 
-    pub(super) fn append(&mut self, change: Append) -> Result<Outcome, Error> {
+    pub(super) fn append_all(&mut self, change: AppendAll) -> Result<Outcome, Error> {
+        let before = self.clone();
+        let appended = change
+            .appends
+            .into_iter()
+            .map(|it| self.append(it))
+            .collect();
+        match appended {
+            Ok(appended) => Ok(Outcome::AllAppended(appended)),
+            Err(error) => {
+                *self = before;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, change: Append) -> Result<Appended, Error> {
         let account = self.owner(change.account)?.account.clone();
         let mailbox = self.owned(change.account, change.mailbox)?.mailbox.clone();
         check::octets(change.blob.size)?;
@@ -28,11 +44,11 @@ impl State {
         if let Some(blob) = known
             && let Some((uid, modseq)) = self.repeated(blob, change.mailbox)
         {
-            return Ok(Outcome::Appended(Appended {
+            return Ok(Appended {
                 uid_validity: mailbox.uid_validity,
                 uid,
                 modseq,
-            }));
+            });
         }
         let used = check::room_for(account.used, change.blob.size, account.quota)?;
         let uid = mailbox.uid_next;
@@ -70,11 +86,11 @@ impl State {
         folder.mailbox.uid_next = Uid(uid_next);
         folder.count();
         self.owner(change.account)?.account.used = used;
-        Ok(Outcome::Appended(Appended {
+        Ok(Appended {
             uid_validity: mailbox.uid_validity,
             uid,
             modseq,
-        }))
+        })
     }
 
     /// The body of this key, if there is one that may be named.

@@ -26,7 +26,7 @@ pub struct MemoryIndex {
 }
 
 /// Everything that is kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     generation: i64,
     last: Last,
@@ -42,7 +42,7 @@ struct State {
 }
 
 /// The highest numbers given so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Last {
     domain: i64,
     account: i64,
@@ -53,14 +53,14 @@ struct Last {
     uid_validity: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Owner {
     /// Whether its domain is active stands with the domain alone.
     account: Account,
     last_uid_validity: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Folder {
     mailbox: Mailbox,
     keywords: Vec<String>,
@@ -69,7 +69,7 @@ struct Folder {
     floor: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Gone {
     modseq: u64,
     /// False for what moved: only the trace is kept.
@@ -82,7 +82,7 @@ struct Gone {
     blob: BlobId,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Body {
     account: AccountId,
     new: NewBlob,
@@ -183,7 +183,8 @@ impl State {
             Change::RenameMailbox(it) => self.rename_mailbox(it),
             Change::Subscribe(it) => self.subscribe(it),
             Change::ClaimRecent(it) => self.claim_recent(it),
-            Change::Append(it) => self.append(it),
+            Change::Append(it) => self.append(it).map(Outcome::Appended),
+            Change::AppendAll(it) => self.append_all(it),
             Change::Store(it) => self.store(it),
             Change::Copy(it) => self.copy(it),
             Change::Expunge(it) => self.expunge(it),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error,
     index::{
-        Append, Appended, Flags, Mailbox, ModSeq, Outcome, Uid, check,
+        Append, AppendAll, Appended, Flags, Mailbox, ModSeq, Outcome, Uid, check,
         schema::{blob, message, summary},
     },
 };
@@ -25,7 +25,7 @@ struct Known {
     birth_modseq: i64,
 }
 
-pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Outcome, Fault> {
+pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Appended, Fault> {
     let account = account::existing(conn, change.account)?;
     let mailbox = mailbox::owned(conn, change.account, change.mailbox)?;
     let size = check::octets(change.blob.size)?;
@@ -33,7 +33,7 @@ pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Out
     if let Some(known) = &known
         && let Some(again) = repeated(conn, &mailbox, known)?
     {
-        return Ok(Outcome::Appended(again));
+        return Ok(again);
     }
     check::room_for(account.used, change.blob.size, account.quota)?;
     let uid = mailbox.uid_next;
@@ -62,11 +62,20 @@ pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Out
     shift.count(flags, size, 1);
     mailbox::advance(conn, &mailbox, shift, uid_next, modseq)?;
     account::charge(conn, change.account, size)?;
-    Ok(Outcome::Appended(Appended {
+    Ok(Appended {
         uid_validity: mailbox.uid_validity,
         uid,
         modseq: ModSeq(number(modseq, "MODSEQ")?),
-    }))
+    })
+}
+
+/// All or none: who is refused takes the others back, because the batch gave this change one savepoint.
+pub(super) fn append_all(
+    conn: &mut SqliteConnection,
+    change: &AppendAll,
+) -> Result<Outcome, Fault> {
+    let appended: Result<_, _> = change.appends.iter().map(|it| append(conn, it)).collect();
+    Ok(Outcome::AllAppended(appended?))
 }
 
 /// Writes what was read from the body; its row.
