@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::session::{ImapSession, State};
+use crate::sasl::exchange::{Channel, offered};
 
 /// Announced always.
 const ALWAYS: &[&str] = &[
@@ -25,7 +26,6 @@ const LOGGED_IN: &[&str] = &[
     "LIST-STATUS",        // RFC 5819
     "MOVE",               // RFC 6851
     "NAMESPACE",          // RFC 2342
-    "OBJECTID",           // RFC 8474
     "QUOTA",              // RFC 9208
     "QUOTA=RES-STORAGE",  // RFC 9208
     "SEARCHRES",          // RFC 5182
@@ -47,12 +47,15 @@ pub(super) fn list(session: &ImapSession) -> String {
         let _ = write!(list, " APPENDLIMIT={}", session.config.limits.message);
         return list;
     }
-    if session.config.starttls && !session.secured {
+    if session.offers_tls() {
         list.push_str(" STARTTLS");
     }
-    list.push_str(match session.secured {
-        true => " AUTH=PLAIN AUTH=LOGIN",
-        false => " LOGINDISABLED",
-    });
+    if session.channel() == Channel::Clear {
+        list.push_str(" LOGINDISABLED");
+    }
+    for mechanism in offered(session.channel()) {
+        list.push_str(" AUTH=");
+        list.push_str(mechanism);
+    }
     list
 }

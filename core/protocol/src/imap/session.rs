@@ -12,7 +12,9 @@ mod tell;
 
 pub(super) use self::tell::{flags_of, mailbox_flags};
 
+use crate::sasl::exchange::{Channel, PlaintextLogin};
 use crate::session::{Action, Input, Output, Patience, Receive, Received, Session, SpoolStart};
+use crate::tls::{Secrecy, Tls};
 
 use self::assembly::{Assembled, Assembly};
 use super::ask::{Access, Answer, Ask, Recent, Synced, Trouble};
@@ -66,10 +68,10 @@ impl Default for Limits {
 pub struct Config {
     /// Name in the greeting.
     pub hostname: String,
-    /// Whether the connection is secured already (implicit TLS, or a proxy that ended the TLS).
-    pub secured: bool,
-    /// Whether STARTTLS is offered.
-    pub starttls: bool,
+    /// TLS on this listener.
+    pub tls: Tls,
+    /// Whether passwords may be sent in clear, because a proxy has ended the TLS.
+    pub plaintext_login: PlaintextLogin,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -209,7 +211,7 @@ struct Open {
 pub struct ImapSession {
     pub(super) config: Config,
     pub(super) state: State,
-    pub(super) secured: bool,
+    pub(super) secrecy: Secrecy,
     pub(super) enabled: Enabled,
     pub(super) account: Option<String>,
     pub(super) selected: Option<Selected>,
@@ -281,7 +283,7 @@ impl ImapSession {
     pub fn new(config: Config) -> Self {
         Self {
             state: State::NotAuthenticated,
-            secured: config.secured,
+            secrecy: config.tls.at_first(),
             config,
             enabled: Enabled::default(),
             account: None,
@@ -309,6 +311,16 @@ impl ImapSession {
     /// Name of the command that began last, from the table of commands; for metrics.
     pub fn last_command(&self) -> &'static str {
         self.last_command
+    }
+
+    /// Whether the client is told to begin TLS.
+    pub(super) fn offers_tls(&self) -> bool {
+        self.config.tls.is_offered() && self.secrecy == Secrecy::Clear
+    }
+
+    /// Who can read this connection.
+    pub(super) fn channel(&self) -> Channel {
+        Channel::of(self.secrecy, self.config.plaintext_login)
     }
 
     /// The selected mailbox.

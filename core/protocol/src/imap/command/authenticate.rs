@@ -3,7 +3,7 @@
 use super::*;
 use crate::imap::session::{Event, For};
 use crate::sasl::Failure;
-use crate::sasl::exchange::{Channel, Exchange, Step as Sasl};
+use crate::sasl::exchange::{Exchange, Step as Sasl};
 
 pub(super) const SPEC: Spec = Spec {
     name: "AUTHENTICATE",
@@ -20,11 +20,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         false => None,
     };
     args.end()?;
-    let channel = match session.secured {
-        true => Channel::Confidential,
-        false => Channel::Clear,
-    };
-    let step = Exchange::begin(mechanism.as_bytes(), channel, initial);
+    let step = Exchange::begin(mechanism.as_bytes(), session.channel(), initial);
     go_on(session, step)
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::imap::ask::{Answer, Ask};
+use crate::sasl::exchange::Channel;
 use crate::sasl::{Credentials, Verdict};
 
 pub(super) const SPEC: Spec = Spec {
@@ -25,9 +26,9 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
 
 /// Login only where nobody listens.
 pub(super) fn needs_privacy(session: &ImapSession) -> Result<(), Refusal> {
-    match session.secured {
-        true => Ok(()),
-        false => Err(Refusal::No(
+    match session.channel() {
+        Channel::Confidential => Ok(()),
+        Channel::Clear => Err(Refusal::No(
             Some(Code::PrivacyRequired),
             "login needs TLS; use STARTTLS first",
         )),

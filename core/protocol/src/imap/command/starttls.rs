@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::imap::session::For;
+use crate::tls::Secrecy;
 
 pub(super) const SPEC: Spec = Spec {
     name: "STARTTLS",
@@ -12,13 +13,13 @@ pub(super) const SPEC: Spec = Spec {
 
 fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     args.end()?;
-    if session.secured || !session.config.starttls {
+    if !session.offers_tls() {
         return Err(Refusal::Bad("TLS is not offered here"));
     }
     // The tagged response comes before the handshake, so the command ends here and has nothing to say afterwards.
     session.answer_now("begin TLS");
     Step::wait(For::StartTls, |session, _| {
-        session.secured = true;
+        session.secrecy = Secrecy::Tls;
         Step::silent()
     })
 }
