@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use postrider::config::{Config, Program};
+use postrider::engine::{self, Engine};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -68,11 +69,8 @@ pub struct Serving<'a> {
 /// # Errors
 /// Why it did not start, or could not go on.
 pub fn run(program: Program, serving: Serving<'_>) -> Result<Ended, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
+    // The system that the arbiters of the engine belong to.
+    actix_rt::System::new().block_on(async {
         // Before anything is opened, so that no signal finds nobody.
         let signals =
             listen().map_err(|error| Failure::new(format!("cannot hear signals: {error}")))?;
@@ -82,30 +80,31 @@ pub fn run(program: Program, serving: Serving<'_>) -> Result<Ended, Failure> {
 }
 
 /// The engine of this program.
-async fn start(_config: &Config, program: Program) -> Result<NoEngine, Failure> {
-    Err(Failure::new(format!(
-        "this build of {program} has no engine"
-    )))
+async fn start(config: &Config, program: Program) -> Result<engine::Running, Failure> {
+    let parts = engine::Parts {
+        programs: vec![program],
+        ..engine::Parts::default()
+    };
+    Engine::start(config.clone(), parts)
+        .await
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
-/// Takes the engine's place until it is there; has no value.
-enum NoEngine {}
-
-impl Running for NoEngine {
+impl Running for engine::Running {
     fn ports(&self) -> BTreeMap<String, u16> {
-        match *self {}
+        self.ports().clone()
     }
 
-    async fn reload(&self, _config: &Config) -> Result<(), String> {
-        match *self {}
+    async fn reload(&self, config: &Config) -> Result<(), String> {
+        self.reload(config).map_err(|error| error.to_string())
     }
 
     async fn failed(&self) -> String {
-        match *self {}
+        self.failed().await
     }
 
-    async fn drain(self, _deadline: Duration) {
-        match self {}
+    async fn drain(self, deadline: Duration) {
+        self.drain(deadline).await;
     }
 }
 

@@ -1,13 +1,43 @@
-//! Postrider, a mail engine.
+//! Postrider, a mail engine: SMTP, LMTP, IMAP and POP3 over a SQL index and a store of message bodies.
+//!
+//! ```text
+//!  listener ─► connection ─► session (no I/O) ─► mailbox / delivery / auth ─► index + blob pool ─► SQL, files
+//!    accept      actor        Input → Actions          actors                     actors
+//!  ◄──────────────── answers, and `changed` marks that may be missed ─────────────────────────
+//! ```
+//!
+//! A layer knows the one to its right, never the one to its left. To run all of it, see [`engine::Engine`]; for one part, its module:
+//!
+//! | Room | What is in it |
+//! | --- | --- |
+//! | [`engine`] | building, running and draining the whole |
+//! | [`actor`] | bounded, supervised actors; arbiters, service runtime, memory budget, drain |
+//! | [`net`] | sockets, TLS, PROXY protocol, permits, deadlines |
+//! | [`connection`] | one actor for a connection of any protocol |
+//! | [`auth`] | resolvers, password hashing, throttle |
+//! | [`directory`] | where mail for an address goes |
+//! | [`filter`] | what looks at a message before it is delivered |
+//! | [`delivery`] | from a received message to bodies and rows |
+//! | [`mailbox`] | open mailboxes, shared by their sessions |
+//! | [`index`], [`blob`] | the ways to the index and to the store |
+//! | [`admin`] | domains, accounts and aliases, for control programs |
+//! | [`config`], [`telemetry`] | settings; logs, metrics, health |
 
 pub mod actor;
 pub mod admin;
 pub mod auth;
 pub mod blob;
+pub mod clock;
 pub mod config;
 pub mod connection;
+pub mod delivery;
 pub mod directory;
+pub mod engine;
 pub mod filter;
+pub mod index;
 pub mod mailbox;
 pub mod net;
 pub mod telemetry;
+
+pub use postrider_protocol as protocol;
+pub use postrider_storage as storage;

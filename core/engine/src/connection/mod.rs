@@ -1,1 +1,207 @@
-//! connection.
+//! One connection of any protocol: an actor whose one future owns socket and session.
+//!
+//! The connection has no opinion. It frames what comes in, hands it to the session, and does in order what the session
+//! says. One step runs at a time, so a slow answer stops the reading and TCP slows the peer down. The actor's own queue is
+//! for what comes from outside and never waits for the step: drain, revoke.
+//!
+//! **Invariants.** I1: an answer of the session is written after the ask that it follows. I7: bytes held are the session's
+//! line limit, one read buffer while there is something to read, and what the spool takes from the memory budget.
+//! **On failure.** A connection is closed, never restarted. A panic ends it and nothing else.
+
+mod asks;
+mod imap;
+mod pop3;
+mod signals;
+mod smtp;
+mod wire;
+
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use tracing::Instrument;
+
+use postrider_protocol::session::{Action, Input, Patience, Session};
+
+use crate::actor::{Drain, Work};
+
+pub(crate) use self::asks::{Asks, Desk};
+pub(crate) use self::imap::ImapAsks;
+pub(crate) use self::pop3::Pop3Asks;
+pub use self::signals::Signals;
+pub(crate) use self::smtp::SmtpAsks;
+pub(crate) use self::wire::{Deadlines, Wire};
+use self::wire::{End, Event};
+
+/// A connection as an actor.
+pub(crate) struct Connection<A: Asks> {
+    signals: Signals,
+    parts: Option<Parts<A>>,
+    span: tracing::Span,
+    drain: Drain,
+    /// The stage of connections waits for this.
+    work: Option<Work>,
+}
+
+/// What the connection's future owns.
+pub(crate) struct Parts<A: Asks> {
+    /// The peer.
+    pub wire: Wire,
+    /// What it may say and what that means.
+    pub session: A::Session,
+    /// Who answers the session's questions.
+    pub asks: A,
+}
+
+impl<A: Asks> Connection<A> {
+    /// A connection that begins when its actor starts.
+    pub fn new(
+        parts: Parts<A>,
+        signals: Signals,
+        span: tracing::Span,
+        drain: Drain,
+        work: Work,
+    ) -> Self {
+        Self {
+            signals,
+            parts: Some(parts),
+            span,
+            drain,
+            work: Some(work),
+        }
+    }
+}
+
+impl<A: Asks> Actor for Connection<A> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let Some(parts) = self.parts.take() else {
+            return context.stop();
+        };
+        let (drain, work) = (self.drain.clone(), self.work.take());
+        let signals = self.signals.clone();
+        let live = async move {
+            // A drain is one more mark, until its time is up.
+            let marker = signals.clone();
+            let end = async {
+                drain.begun().await;
+                marker.drain();
+                drain.over().await;
+            };
+            tokio::select! {
+                () = serve(parts, signals) => {}
+                () = end => tracing::info!("connection cut"),
+            }
+            drop(work);
+        };
+        let live = live.instrument(self.span.clone());
+        context.spawn(live.into_actor(self).map(|(), _, context| context.stop()));
+    }
+}
+
+/// Drives a session until one side closes.
+pub(crate) async fn serve<A: Asks>(mut parts: Parts<A>, signals: Signals) {
+    let end = converse(&mut parts, &signals).await;
+    let Parts { wire, asks, .. } = &mut parts;
+    asks.closed().await;
+    let (received, sent) = wire.octets();
+    match end {
+        Ok(End::Said) => {
+            wire.close().await;
+            tracing::debug!(received, sent, "connection closed");
+        }
+        Ok(End::Gone) => tracing::debug!(received, sent, "peer closed the connection"),
+        Err(error) => tracing::info!(received, sent, %error, "connection broke"),
+    }
+}
+
+async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<End, wire::Broken> {
+    let Parts {
+        wire,
+        session,
+        asks,
+    } = parts;
+    let mut actions = session.on(Input::Open);
+    loop {
+        let mut next = None;
+        for action in std::mem::take(&mut actions) {
+            debug_assert!(
+                next.is_none(),
+                "what brings an answer is the last of its batch"
+            );
+            match action {
+                Action::Write(octets) => wire.write(&octets).await?,
+                Action::Send {
+                    offset,
+                    octets,
+                    framing,
+                } => asks.send(wire, offset, octets, framing).await?,
+                Action::Ask(ask) => {
+                    let answer = asks.answer(ask, wire).await;
+                    next = Some(session.on(Input::Answer(answer)));
+                }
+                Action::Receive(receive) => {
+                    next = Some(asks.receive(wire, session, receive).await?);
+                }
+                Action::StartTls => {
+                    wire.start_tls().await?;
+                    asks.secured(wire);
+                    next = Some(session.on(Input::Secured));
+                }
+                Action::Resume => {
+                    wire.flush().await?;
+                    next = Some(session.on(Input::Resume));
+                }
+                Action::Close => return Ok(End::Said),
+            }
+        }
+        actions = match next {
+            Some(actions) => actions,
+            None => listen(wire, session, signals, asks).await?,
+        };
+        if matches!(wire.end(), Some(End::Gone)) {
+            return Ok(End::Gone);
+        }
+    }
+}
+
+/// Waits for whatever comes next while the session asks for nothing.
+async fn listen<A: Asks>(
+    wire: &mut Wire,
+    session: &mut A::Session,
+    signals: &Signals,
+    asks: &mut A,
+) -> Result<Vec<Action<<A::Session as Session>::Ask>>, wire::Broken> {
+    let limit = session.line_limit();
+    let event = wire.event(limit, session.patience(), signals).await?;
+    Ok(match event {
+        Event::Line(line) => {
+            asks.heard();
+            let actions = match wire.input().is_empty() {
+                true => session.on(Input::Line(&line)),
+                false => session.on_pipelined(&line),
+            };
+            asks.spoke(session);
+            actions
+        }
+        Event::LineTooLong => session.on(Input::LineTooLong),
+        Event::BareNewline => session.on(Input::BareNewline),
+        Event::Changed => session.on(Input::Changed),
+        Event::Revoked => session.on(Input::Revoked),
+        Event::Drain => session.on(Input::Drain),
+        Event::TimedOut => session.on(Input::TimedOut),
+        Event::Closed => Vec::new(),
+    })
+}
+
+/// How long a peer that is told goodbye may go on sending before the socket is closed under it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a deadline belongs to.
+fn idle_of(patience: Patience, deadlines: &Deadlines) -> Duration {
+    match patience {
+        Patience::BeforeLogin => deadlines.greeting,
+        Patience::Command => deadlines.command,
+        Patience::Idle => deadlines.idle,
+    }
+}

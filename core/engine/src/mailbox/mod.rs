@@ -1,1 +1,122 @@
-//! mailbox.
+//! Open mailboxes: one actor for each in this process, holding the snapshot that its sessions share.
+//!
+//! The actor is a cache and an order-keeper, never the guard of an invariant: UIDs, modification sequences and quota are
+//! decided by the index's transactions, also those of other processes. Each change of a mailbox, by whomever, ends in a *notice*
+//! that carries no truth; who gets it reads what is newer than what it has.
+//!
+//! **Invariants.** I3: a snapshot only moves forward. I5 is the session's: it decides when its client hears.
+//! **Bounds.** [`PLACES`] asks a mailbox, [`OPEN`] mailboxes open at a time; 32 octets a message.
+//! **On failure.** Rebuilt from the index; its sessions are marked and look again.
+
+mod actor;
+pub(crate) mod convert;
+mod joined;
+pub mod retention;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use postrider_storage::Error;
+use postrider_storage::index::MailboxId;
+
+use crate::actor::{Limits, Registry, RegistryError, Restart, Stage, Stages, Supervisor};
+use crate::connection::Signals;
+use crate::index::IndexPool;
+
+pub(crate) use actor::Mailbox;
+pub use joined::Joined;
+use joined::Shared;
+
+/// Asks that a mailbox takes at a time.
+pub const PLACES: usize = 64;
+/// Mailboxes open at a time.
+pub const OPEN: usize = 100_000;
+/// How long a mailbox stays loaded when nobody has it open.
+pub const LINGER: Duration = Duration::from_secs(30);
+/// How often a mailbox may fail before its sessions are told so for good.
+const RESTART: Restart = Restart {
+    limit: 5,
+    window: Duration::from_secs(60),
+    pause: Duration::from_millis(100),
+};
+
+/// The open mailboxes of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Mailboxes {
+    index: IndexPool,
+    open: Registry<MailboxId, Mailbox>,
+    /// What a notice must reach, without waiting for the actor.
+    shared: Arc<DashMap<MailboxId, Arc<Shared>>>,
+}
+
+impl std::fmt::Debug for Mailboxes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailboxes")
+            .field("open", &self.shared.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mailboxes {
+    /// No mailbox open yet.
+    pub fn new(index: IndexPool, supervisor: &Supervisor) -> Self {
+        let shared: Arc<DashMap<MailboxId, Arc<Shared>>> = Arc::default();
+        let (for_actor, known) = (index.clone(), shared.clone());
+        let limits = Limits {
+            open: OPEN,
+            places: PLACES,
+            linger: LINGER,
+        };
+        let make = move |id: &MailboxId, _: &_| {
+            let shared = known.entry(*id).or_default().clone();
+            // A rebuilt actor knows nothing: whoever has the mailbox open looks again.
+            shared.notice_all();
+            Mailbox::new(*id, for_actor.clone(), shared, known.clone())
+        };
+        let open = Registry::new(supervisor.clone(), "mailbox", RESTART, limits, make);
+        Self {
+            index,
+            open,
+            shared,
+        }
+    }
+
+    /// Joins a mailbox: `signals` is marked whenever something in it changes, until the [`Joined`] is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is not there, [`Error::Unavailable`] if too many are open or the index is away.
+    pub async fn join(&self, id: MailboxId, signals: Signals) -> Result<Joined, Error> {
+        let handle = self.open.open(&id).await.map_err(|error| match error {
+            RegistryError::Full => Error::Limit {
+                what: "open mailboxes",
+                limit: OPEN as u64,
+            },
+            RegistryError::Closed => Error::Unavailable(error.to_string()),
+        })?;
+        Joined::new(id, handle, self.index.clone(), signals).await
+    }
+
+    /// Closes all mailboxes when their stage drains.
+    pub(crate) fn stop_with(&self, stages: &Stages) {
+        let open = self.open.clone();
+        stages.at(Stage::Mailboxes, "mailboxes", move |deadline| async move {
+            open.drain(deadline).await;
+        });
+    }
+
+    /// Something in a mailbox changed. Sessions of this process that have it open are marked; nobody waits.
+    pub fn notice(&self, id: MailboxId) {
+        let shared = self.shared.get(&id).map(|shared| shared.clone());
+        if let Some(shared) = shared {
+            shared.notice_all();
+        }
+    }
+
+    /// Anything may have changed (another process wrote, a listening connection was lost): all sessions look again.
+    pub fn notice_everywhere(&self) {
+        for shared in self.shared.iter() {
+            shared.notice_all();
+        }
+    }
+}

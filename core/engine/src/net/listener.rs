@@ -75,6 +75,17 @@ impl Socket {
         }
     }
 
+    /// The TCP socket for who has an accept loop of its own. Must be called in the runtime that will use it.
+    ///
+    /// # Errors
+    /// It is a unix socket, or the runtime does not take it.
+    pub fn tokio_tcp(&self) -> io::Result<TcpListener> {
+        match &*self.0 {
+            Bound::Tcp(socket, _) => TcpListener::from_std(socket.try_clone()?),
+            Bound::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Takes over a socket that listens already, as the service manager hands it.
     pub fn adopt_tcp(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;

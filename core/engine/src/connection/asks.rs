@@ -1,0 +1,336 @@
+//! What all protocols share in answering their sessions: the spool, the open body, the account.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use postrider_protocol::line::{Counted, Data, DotStuffer, Newlines, Piece, Progress};
+use postrider_protocol::sasl::{Credentials, Verdict};
+use postrider_protocol::session::{
+    Action, Framing, Input, Receive, ReceiveFault, Received, Session, SpoolStart,
+};
+use postrider_storage::index::{Account, BlobRef};
+
+use super::signals::Signals;
+use super::wire::{Broken, End, Wire};
+use crate::actor::{ByteCount, Taker};
+use crate::auth::Attempt;
+use crate::blob::Spool;
+use crate::engine::{Entry, Services};
+use crate::net::limit::Permit;
+use crate::telemetry::metrics::COMMANDS;
+
+/// How a protocol's questions are answered. One value a connection.
+pub(crate) trait Asks: Send + Unpin + 'static {
+    /// The session that asks.
+    type Session: Session<Ask: Send + 'static, Answer: 'static> + Send + Unpin + 'static;
+
+    /// Answers one question.
+    async fn answer(
+        &mut self,
+        ask: <Self::Session as Session>::Ask,
+        wire: &mut Wire,
+    ) -> <Self::Session as Session>::Answer;
+
+    /// What the connection has on its desk.
+    fn desk(&mut self) -> &mut Desk;
+
+    /// Name of the protocol and of the command that the session began last, for metrics.
+    fn command(session: &Self::Session) -> (&'static str, &'static str);
+
+    /// TLS stands.
+    fn secured(&mut self, _: &Wire) {}
+
+    /// The connection is over.
+    async fn closed(&mut self) {}
+
+    /// A line has come.
+    fn heard(&mut self) {
+        self.desk().heard = Some(Instant::now());
+    }
+
+    /// The session has seen the line.
+    fn spoke(&mut self, session: &Self::Session) {
+        let (protocol, command) = Self::command(session);
+        self.desk().command = (protocol, command);
+        if !command.is_empty() {
+            metrics::counter!(COMMANDS, "service" => protocol, "command" => command).increment(1);
+        }
+    }
+
+    /// Reads what the session wants, all of it, whatever becomes of it.
+    async fn receive(
+        &mut self,
+        wire: &mut Wire,
+        session: &mut Self::Session,
+        receive: Receive,
+    ) -> Result<Vec<Action<<Self::Session as Session>::Ask>>, Broken> {
+        if let Receive::Literal { octets } = receive {
+            let literal = read_literal(wire, octets).await?;
+            return Ok(match wire.end() {
+                None => session.on(Input::Literal(&literal)),
+                Some(_) => Vec::new(),
+            });
+        }
+        let received = self.desk().receive(wire, receive).await?;
+        Ok(match wire.end() {
+            None => session.on(Input::Received(received)),
+            Some(_) => Vec::new(),
+        })
+    }
+
+    /// Streams the open body to the peer.
+    async fn send(
+        &mut self,
+        wire: &mut Wire,
+        offset: u64,
+        octets: u64,
+        framing: Framing,
+    ) -> Result<(), Broken> {
+        self.desk().send(wire, offset, octets, framing).await
+    }
+}
+
+/// What a connection holds for its session.
+pub(crate) struct Desk {
+    pub services: Services,
+    pub signals: Signals,
+    pub permit: Permit,
+    /// The account that logged in.
+    pub account: Option<Account>,
+    /// Its place among the account's sessions.
+    entry: Option<Entry>,
+    /// Whose memory a message takes while it is in flight.
+    pub taker: Taker,
+    /// The message being received.
+    pub spool: Option<Spool>,
+    /// The body being sent.
+    pub body: Option<OpenBody>,
+    newlines: Newlines,
+    heard: Option<Instant>,
+    command: (&'static str, &'static str),
+}
+
+/// A body that a session may send octets of.
+#[derive(Debug)]
+pub(crate) enum OpenBody {
+    /// As it lies in the store.
+    Stored(BlobRef),
+    /// Made from it.
+    Made(bytes::Bytes),
+}
+
+impl Desk {
+    /// An empty desk.
+    pub fn new(services: Services, signals: Signals, permit: Permit) -> Self {
+        let most = ByteCount::bytes(services.config.limits.message_size.0.saturating_mul(2));
+        Self {
+            taker: services.budget.taker(most),
+            services,
+            signals,
+            permit,
+            account: None,
+            entry: None,
+            spool: None,
+            body: None,
+            newlines: Newlines::default(),
+            heard: None,
+            command: ("", ""),
+        }
+    }
+
+    /// Judges credentials, and takes the account's place among its connections.
+    pub async fn authenticate(&mut self, credentials: Credentials, wire: &mut Wire) -> Verdict {
+        let attempt = Attempt {
+            credentials,
+            peer: wire.peer().clone(),
+            protocol: self.command.0,
+        };
+        let account = match self.services.auth.authenticate(attempt).await {
+            Ok(account) => account,
+            Err(verdict) => return verdict,
+        };
+        if let Err(refused) = self.permit.log_in(&account.email) {
+            tracing::info!(account = %account.email, %refused, "login refused");
+            return Verdict::Throttled;
+        }
+        wire.logged_in();
+        let verdict = Verdict::Granted {
+            account: account.email.clone(),
+        };
+        self.entry = Some(self.services.sessions.logged_in(&account, &self.signals));
+        self.account = Some(account);
+        verdict
+    }
+
+    async fn receive(&mut self, wire: &mut Wire, receive: Receive) -> Result<Received, Broken> {
+        match receive {
+            Receive::Literal { .. } => unreachable!("read by the caller"),
+            Receive::Discard { octets } => {
+                let mut counted = Counted::new(octets);
+                pump(wire, |input| counted.next(input), async |_| {}).await
+            }
+            Receive::Spool { octets, spool } => {
+                if spool == SpoolStart::Fresh {
+                    self.newlines = Newlines::default();
+                }
+                let mut spool = self.open_spool(spool);
+                let mut counted = Counted::checked(octets, self.newlines);
+                let keep = async |piece: bytes::Bytes| spool.append(&piece).await;
+                let received = pump(wire, |input| counted.next(input), keep).await?;
+                self.newlines = counted.newlines().unwrap_or_default();
+                Ok(self.close_spool(spool, received))
+            }
+            Receive::Data { limit } => {
+                let mut spool = self.open_spool(SpoolStart::Fresh);
+                let mut data = Data::new(limit);
+                let keep = async |piece: bytes::Bytes| spool.append(&piece).await;
+                let received = pump(wire, |input| data.next(input), keep).await?;
+                Ok(self.close_spool(spool, received))
+            }
+        }
+    }
+
+    fn open_spool(&mut self, start: SpoolStart) -> Spool {
+        let open = self.spool.take();
+        match (start, open) {
+            (SpoolStart::Append, Some(spool)) => spool,
+            _ => {
+                let patience = self.services.config.deadlines.answer;
+                self.services.spools.begin(&self.taker, patience)
+            }
+        }
+    }
+
+    fn close_spool(&mut self, spool: Spool, received: Received) -> Received {
+        let octets = spool.octets();
+        let failed = spool.fault().map(|error| {
+            tracing::warn!(%error, "cannot spool a message");
+            ReceiveFault::Spool
+        });
+        self.spool = Some(spool);
+        Received {
+            octets,
+            fault: received.fault.or(failed),
+        }
+    }
+
+    /// By when the store must have answered.
+    pub fn deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.services.config.deadlines.answer
+    }
+
+    async fn send(
+        &mut self,
+        wire: &mut Wire,
+        offset: u64,
+        octets: u64,
+        framing: Framing,
+    ) -> Result<(), Broken> {
+        let mut stuffer = match framing {
+            Framing::Counted => None,
+            Framing::DotStuffed { body_lines } => Some(DotStuffer::new(body_lines)),
+        };
+        let mut stuffed = BytesMut::new();
+        let mut left = octets;
+        let mut chunks = match self.body.as_ref() {
+            None => return Err(Broken::Body("no body is open".into())),
+            Some(OpenBody::Made(made)) => {
+                let end = offset.saturating_add(octets).min(made.len() as u64);
+                let piece = made.slice(offset.min(end) as usize..end as usize);
+                Chunks::One(Some(piece))
+            }
+            Some(OpenBody::Stored(blob)) => {
+                let range = offset..offset + octets;
+                let stream = self
+                    .services
+                    .blobs
+                    .get(&blob.key, range, self.deadline())
+                    .await;
+                Chunks::Many(stream.map_err(|error| Broken::Body(error.to_string()))?)
+            }
+        };
+        while left > 0 {
+            let Some(chunk) = chunks.next().await? else {
+                return Err(Broken::Body("ended early".into()));
+            };
+            left = left.saturating_sub(chunk.len() as u64);
+            let Some(stuffer) = stuffer.as_mut() else {
+                wire.write(&chunk).await?;
+                continue;
+            };
+            stuffed.clear();
+            let progress = stuffer.encode(&chunk, &mut stuffed);
+            wire.write(&stuffed).await?;
+            if progress == Progress::Enough {
+                break;
+            }
+        }
+        if let Some(stuffer) = stuffer {
+            stuffed.clear();
+            stuffer.finish(&mut stuffed);
+            wire.write(&stuffed).await?;
+        }
+        Ok(())
+    }
+}
+
+enum Chunks {
+    One(Option<bytes::Bytes>),
+    Many(postrider_storage::blob::BlobStream),
+}
+
+impl Chunks {
+    async fn next(&mut self) -> Result<Option<bytes::Bytes>, Broken> {
+        use futures_util::StreamExt;
+        match self {
+            Chunks::One(one) => Ok(one.take()),
+            Chunks::Many(many) => match many.next().await {
+                None => Ok(None),
+                Some(Ok(chunk)) => Ok(Some(chunk)),
+                Some(Err(error)) => Err(Broken::Body(error.to_string())),
+            },
+        }
+    }
+}
+
+/// Moves octets from the wire through a decoder to `keep`, until the decoder has seen the end.
+async fn pump(
+    wire: &mut Wire,
+    mut decode: impl FnMut(&mut BytesMut) -> Piece,
+    mut keep: impl AsyncFnMut(bytes::Bytes),
+) -> Result<Received, Broken> {
+    let mut flow = wire.flow();
+    loop {
+        match decode(wire.input()) {
+            Piece::Keep(octets) => {
+                keep(octets).await;
+            }
+            Piece::End(received) => {
+                wire.release();
+                return Ok(received);
+            }
+            Piece::More => {
+                if !wire.fill(&mut flow).await? {
+                    // The peer went in the middle; there is nobody to answer.
+                    debug_assert_eq!(wire.end(), Some(End::Gone));
+                    return Ok(Received {
+                        octets: 0,
+                        fault: Some(ReceiveFault::Spool),
+                    });
+                }
+            }
+        }
+    }
+}
+
+async fn read_literal(wire: &mut Wire, octets: usize) -> Result<Vec<u8>, Broken> {
+    let mut literal = Vec::new();
+    let mut counted = Counted::new(octets as u64);
+    pump(
+        wire,
+        |input| counted.next(input),
+        async |piece| literal.extend_from_slice(&piece),
+    )
+    .await?;
+    Ok(literal)
+}

@@ -1,0 +1,303 @@
+//! Messages: APPEND, STORE, COPY, MOVE, EXPUNGE, and reading them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use postrider_protocol::imap::ask::{Answer, CopyMode, Found, OCTETS_PER_READ, StoreMode, Trouble};
+use postrider_protocol::imap::search::by_message;
+use postrider_protocol::imap::syntax::flag::FlagList;
+use postrider_protocol::imap::syntax::mailbox::MailboxName;
+use postrider_protocol::imap::syntax::search::SearchKey;
+use postrider_protocol::imap::types::{ModSeq, Uid, UidValidity};
+use postrider_protocol::message::Encoding;
+use postrider_protocol::message::summary::Summary;
+use postrider_protocol::message::transfer::TransferDecoder;
+use postrider_storage::Error;
+use postrider_storage::blob::BlobMeta;
+use postrider_storage::index::{
+    self as storage, Append, BlobRef, Copy, Expunge, ExpungeWhich, Store, Timestamp,
+};
+
+use super::{Answered, ImapAsks, Refused, flags};
+use crate::actor::{ByteCount, Share};
+use crate::clock;
+use crate::connection::asks::OpenBody;
+use crate::index::boxed;
+use crate::mailbox::convert;
+
+impl ImapAsks {
+    pub(super) async fn may_append(&mut self, mailbox: MailboxName, octets: u64) -> Answered {
+        self.selectable(&mailbox).await?;
+        let Answer::Quota(quota) = self.quota().await? else {
+            return Ok(Answer::Done);
+        };
+        match quota.limit {
+            Some(limit) if quota.used.saturating_add(octets) > limit => {
+                Err(Trouble::OverQuota.into())
+            }
+            _ => Ok(Answer::Done),
+        }
+    }
+
+    pub(super) async fn append(
+        &mut self,
+        name: MailboxName,
+        list: FlagList,
+        internal_date: Option<i64>,
+    ) -> Answered {
+        let mailbox = self.selectable(&name).await?;
+        let account = self.account()?.clone();
+        let spool = self.desk.spool.take().ok_or(Trouble::Unavailable)?;
+        let spooled = spool
+            .finish()
+            .await
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let now = clock::now();
+        let date =
+            internal_date.map_or(now, |seconds| Timestamp(seconds.saturating_mul(1_000_000)));
+        let meta = BlobMeta {
+            account: account.email.clone(),
+            mailbox: name.as_str().to_owned(),
+            internal_date: date.0,
+            sender: String::new(),
+            recipient: String::new(),
+        };
+        let services = &self.desk.services;
+        let blob = services
+            .delivery
+            .keep(Bytes::new(), &spooled, &self.desk.taker, &meta, now)
+            .await?;
+        let append = Append {
+            account: account.id,
+            mailbox: mailbox.id,
+            blob,
+            flags: flags(list.system),
+            keywords: keywords(&list),
+            internal_date: date,
+            now,
+        };
+        let appended = services.index.append(append).await?;
+        services.mailboxes.notice(mailbox.id);
+        Ok(Answer::Appended {
+            uid_validity: UidValidity(appended.uid_validity.0),
+            uid: Uid(appended.uid.0),
+        })
+    }
+
+    pub(super) async fn store(
+        &mut self,
+        uids: &[Uid],
+        mode: StoreMode,
+        list: FlagList,
+        unchanged_since: Option<ModSeq>,
+    ) -> Answered {
+        let store = Store {
+            mailbox: self.joined()?.id(),
+            uids: convert::uids(uids),
+            mode: match mode {
+                StoreMode::Replace => storage::StoreMode::Replace,
+                StoreMode::Add => storage::StoreMode::Add,
+                StoreMode::Remove => storage::StoreMode::Remove,
+            },
+            flags: flags(list.system),
+            keywords: keywords(&list),
+            unchanged_since: unchanged_since.map(|modseq| storage::ModSeq(modseq.0)),
+        };
+        let stored = self.desk.services.index.store(store).await?;
+        Ok(Answer::Stored {
+            synced: self.synced_after_change().await?,
+            modified: convert::uids_back(&stored.modified),
+        })
+    }
+
+    pub(super) async fn copy(&mut self, uids: &[Uid], to: MailboxName, mode: CopyMode) -> Answered {
+        let to = self.selectable(&to).await?;
+        let from = self.joined()?.id();
+        let copy = Copy {
+            account: self.account()?.id,
+            from,
+            uids: convert::uids(uids),
+            to: to.id,
+            mode: match mode {
+                CopyMode::Copy => storage::CopyMode::Copy,
+                CopyMode::Move => storage::CopyMode::Move,
+            },
+            now: clock::now(),
+        };
+        let copied = self.desk.services.index.copy(copy).await?;
+        self.desk.services.mailboxes.notice(to.id);
+        let synced = match mode {
+            CopyMode::Move => self.synced_after_change().await?,
+            CopyMode::Copy => {
+                self.synced(postrider_protocol::imap::ask::Recent::Leave)
+                    .await?
+            }
+        };
+        Ok(Answer::Copied {
+            uid_validity: UidValidity(copied.uid_validity),
+            from: convert::uids_back(&copied.from),
+            to: convert::uids_back(&copied.to),
+            synced,
+        })
+    }
+
+    pub(super) async fn expunge(&mut self, uids: Option<Vec<Uid>>) -> Answered {
+        let expunge = Expunge {
+            account: self.account()?.id,
+            mailbox: self.joined()?.id(),
+            which: match uids {
+                None => ExpungeWhich::Deleted,
+                Some(uids) => ExpungeWhich::DeletedAmong(convert::uids(&uids)),
+            },
+            now: clock::now(),
+        };
+        let expunged = self.desk.services.index.expunge(expunge).await?;
+        Ok(Answer::Synced(match expunged.uids.is_empty() {
+            true => {
+                self.synced(postrider_protocol::imap::ask::Recent::Leave)
+                    .await?
+            }
+            false => self.synced_after_change().await?,
+        }))
+    }
+
+    pub(super) async fn summaries(&mut self, uids: &[Uid]) -> Answered {
+        Ok(Answer::Summaries(self.read_summaries(uids).await?))
+    }
+
+    async fn read_summaries(&self, uids: &[Uid]) -> Result<Vec<(Uid, Arc<Summary>)>, Refused> {
+        let joined = self.joined()?;
+        let (mailbox, uids) = (joined.id(), convert::uids(uids));
+        // Decoded where they are read, so that a large list does not hold up the neighbours on this arbiter.
+        let summaries = joined
+            .index()
+            .read(move |index| {
+                boxed(async move {
+                    let encoded = index.summaries(mailbox, &uids).await?;
+                    let decode = |(uid, octets): (storage::Uid, Vec<u8>)| {
+                        let summary = Summary::decode(&octets)
+                            .map_err(|error| Error::Corrupt(format!("summary: {error}")))?;
+                        Ok((Uid(uid.0), Arc::new(summary)))
+                    };
+                    encoded.into_iter().map(decode).collect()
+                })
+            })
+            .await?;
+        Ok(summaries)
+    }
+
+    async fn blob(&self, uid: Uid) -> Result<BlobRef, Refused> {
+        let joined = self.joined()?;
+        let (mailbox, uid) = (joined.id(), storage::Uid(uid.0));
+        let found = joined
+            .index()
+            .read(move |index| boxed(async move { index.blobs(mailbox, &[uid]).await }))
+            .await?;
+        let (_, blob) = found.into_iter().next().ok_or(Trouble::Expunged)?;
+        Ok(blob)
+    }
+
+    pub(super) async fn body(&mut self, uid: Uid) -> Answered {
+        let blob = self.blob(uid).await?;
+        let octets = blob.size;
+        self.desk.body = Some(OpenBody::Stored(blob));
+        Ok(Answer::Body { octets })
+    }
+
+    pub(super) async fn read(&mut self, uid: Uid, ranges: Vec<Range<u64>>) -> Answered {
+        let blob = self.blob(uid).await?;
+        let mut read = Vec::with_capacity(ranges.len());
+        let mut left = OCTETS_PER_READ;
+        for range in ranges {
+            let end = range
+                .end
+                .min(blob.size)
+                .min(range.start.saturating_add(left));
+            let range = range.start.min(end)..end;
+            left -= range.end - range.start;
+            read.push(self.octets(&blob, range).await?);
+        }
+        Ok(Answer::Read(read))
+    }
+
+    async fn octets(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Error> {
+        let mut octets = BytesMut::with_capacity((range.end - range.start) as usize);
+        let mut stream = self
+            .desk
+            .services
+            .blobs
+            .get(&blob.key, range, self.desk.deadline())
+            .await?;
+        while let Some(chunk) = stream.next().await {
+            octets.extend_from_slice(&chunk?);
+        }
+        Ok(octets.freeze())
+    }
+
+    /// Memory from the budget, waited for in line.
+    async fn reserve(&self, octets: u64) -> Result<Share, Error> {
+        let octets = ByteCount::bytes(octets);
+        let share = self.desk.taker.take(octets, self.desk.deadline()).await;
+        share.map_err(|error| Error::Unavailable(error.to_string()))
+    }
+
+    /// Decodes a part into memory that the budget grants.
+    pub(super) async fn decode(&mut self, uid: Uid, range: Range<u64>, encoding: &str) -> Answered {
+        let encoding = Encoding::named(encoding.as_bytes());
+        if matches!(encoding, Encoding::Other(_)) {
+            return Err(Trouble::UnknownTransferEncoding.into());
+        }
+        let blob = self.blob(uid).await?;
+        let _share = self.reserve(range.end - range.start).await?;
+        let mut decoder = TransferDecoder::new(&encoding);
+        let mut decoded = Vec::new();
+        let mut stream = self
+            .desk
+            .services
+            .blobs
+            .get(&blob.key, range, self.desk.deadline())
+            .await?;
+        while let Some(chunk) = stream.next().await {
+            decoder.feed(&chunk?, &mut decoded);
+        }
+        decoder.finish(&mut decoded);
+        let octets = decoded.len() as u64;
+        self.desk.body = Some(OpenBody::Made(decoded.into()));
+        Ok(Answer::Body { octets })
+    }
+
+    /// Looks into messages. One message at a time is in memory, and the budget knows of it.
+    pub(super) async fn search(&mut self, keys: Arc<[SearchKey]>, uids: &[Uid]) -> Answered {
+        let mut found = Vec::with_capacity(uids.len());
+        for (uid, summary) in self.read_summaries(uids).await? {
+            let blob = match self.blob(uid).await {
+                Ok(blob) => blob,
+                Err(Refused::Trouble(Trouble::Expunged)) => continue,
+                Err(refused) => return Err(refused),
+            };
+            let _share = self.reserve(blob.size).await?;
+            let message = self.octets(&blob, 0..blob.size).await?;
+            let keys = keys.clone();
+            let matches = self
+                .desk
+                .services
+                .runtime
+                .spawn_blocking(move || {
+                    let matching = |key: &SearchKey| by_message(key, &summary, &message);
+                    keys.iter().map(matching).collect()
+                })
+                .await
+                .map_err(|gone| Error::Unavailable(gone.to_string()))?;
+            found.push(Found { uid, matches });
+        }
+        Ok(Answer::Found(found))
+    }
+}
+
+fn keywords(list: &FlagList) -> Vec<String> {
+    let name =
+        |keyword: &postrider_protocol::imap::syntax::flag::Keyword| keyword.as_str().to_owned();
+    list.keywords.iter().map(name).collect()
+}

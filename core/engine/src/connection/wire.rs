@@ -1,0 +1,296 @@
+//! The peer's end of a connection: reading in frames, writing with patience.
+//!
+//! **Bounds.** Text is gathered up to [`GATHER`] before it is written; it is always written before the connection waits for the peer.
+//! A line that has begun must be whole in time, a body must flow, a writer must be read from: see [`Deadlines`].
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use postrider_protocol::line::{Frame, Framer};
+use postrider_protocol::session::Patience;
+
+use super::signals::{Signal, Signals};
+use super::{LINGER, idle_of};
+use crate::net::buffer::ReadBuffer;
+use crate::net::deadline::{self, Flow, LineClock, Pace};
+use crate::net::peer::Peer;
+use crate::net::stream::{StartTlsError, Stream};
+use crate::net::tls::Acceptor;
+
+/// Octets of text that are gathered before they are written.
+const GATHER: usize = 32 * 1024;
+
+/// How patient a connection is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// For the next line of a client that has not logged in.
+    pub greeting: Duration,
+    /// From the first octet of a line to its end.
+    pub line: Duration,
+    /// For the next command.
+    pub command: Duration,
+    /// For the next command of a client that may be silent for long.
+    pub idle: Duration,
+    /// From the beginning to the login; none where nobody logs in.
+    pub login: Option<Duration>,
+    /// How slowly a peer may send a body.
+    pub reading: Pace,
+    /// How slowly it may read what we say.
+    pub writing: Pace,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    /// The session said goodbye.
+    Said,
+    /// The peer went.
+    Gone,
+}
+
+/// Why a connection cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The socket failed, or the peer was too slow.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// STARTTLS failed.
+    #[error(transparent)]
+    StartTls(#[from] StartTlsError),
+    /// A body ended before the octets that were announced.
+    #[error("body: {0}")]
+    Body(String),
+}
+
+/// What comes while a session waits for its peer.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Line(Bytes),
+    LineTooLong,
+    BareNewline,
+    Changed,
+    Revoked,
+    Drain,
+    TimedOut,
+    Closed,
+}
+
+/// The peer's end of a connection.
+pub(crate) struct Wire {
+    stream: Option<Stream>,
+    peer: Peer,
+    acceptor: Option<Acceptor>,
+    deadlines: Deadlines,
+    clock: LineClock,
+    input: ReadBuffer,
+    framer: Framer,
+    output: BytesMut,
+    received: u64,
+    sent: u64,
+    end: Option<End>,
+}
+
+impl Wire {
+    /// A wire whose PROXY header has been read and whose implicit TLS stands.
+    pub fn new(
+        stream: Stream,
+        peer: Peer,
+        acceptor: Option<Acceptor>,
+        deadlines: Deadlines,
+    ) -> Self {
+        let clock = match deadlines.login {
+            Some(login) => LineClock::before_login(deadlines.greeting, deadlines.line, login),
+            None => LineClock::new(deadlines.command, deadlines.line),
+        };
+        Self {
+            stream: Some(stream),
+            peer,
+            acceptor,
+            deadlines,
+            clock,
+            input: ReadBuffer::new(),
+            framer: Framer::default(),
+            output: BytesMut::new(),
+            received: 0,
+            sent: 0,
+            end: None,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Octets received and sent.
+    pub fn octets(&self) -> (u64, u64) {
+        (self.received, self.sent)
+    }
+
+    /// Whether and how the connection has ended.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// The peer has logged in: from now on it may be slower.
+    pub fn logged_in(&mut self) {
+        self.clock.logged_in();
+    }
+
+    fn stream(&mut self) -> io::Result<&mut Stream> {
+        self.stream
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Takes text to be written; writes what has gathered if that is much.
+    pub async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        if octets.len() >= GATHER {
+            self.flush().await?;
+            return self.write_now(octets).await;
+        }
+        self.output.extend_from_slice(octets);
+        match self.output.len() >= GATHER {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Writes what has gathered.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let output = std::mem::take(&mut self.output);
+        self.write_now(&output).await
+    }
+
+    async fn write_now(&mut self, octets: &[u8]) -> io::Result<()> {
+        let pace = self.deadlines.writing;
+        let stream = self.stream()?;
+        deadline::write_all(stream, octets, pace).await?;
+        deadline::within(Instant::now() + pace.stall, stream.flush()).await??;
+        self.sent += octets.len() as u64;
+        Ok(())
+    }
+
+    /// Waits for a line or a signal.
+    pub async fn event(
+        &mut self,
+        limit: usize,
+        patience: Patience,
+        signals: &Signals,
+    ) -> Result<Event, Broken> {
+        let idle = idle_of(patience, &self.deadlines);
+        self.clock.wait(idle);
+        loop {
+            // Between lines; inside of one the peer has the word.
+            let between = !self.framer.inside_line(self.input.octets());
+            if between && let Some(signal) = signals.take() {
+                return Ok(signal.into());
+            }
+            let frame = self.framer.next_line(self.input.octets(), limit);
+            if let Some(frame) = frame {
+                return Ok(match frame {
+                    Frame::Line(line) => Event::Line(line),
+                    Frame::TooLong => Event::LineTooLong,
+                    Frame::BareNewline => Event::BareNewline,
+                });
+            }
+            self.flush().await?;
+            if self.framer.inside_line(self.input.octets()) {
+                self.clock.begin();
+            }
+            let deadline = self.clock.deadline();
+            let Some(stream) = self.stream.as_mut() else {
+                return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+            };
+            let count = tokio::select! {
+                biased;
+                signal = signals.next(), if between => return Ok(signal.into()),
+                read = timeout_at(deadline, self.input.read_from(stream)) => match read {
+                    Ok(read) => read?,
+                    Err(_) => return Ok(Event::TimedOut),
+                },
+            };
+            self.received += count as u64;
+            if count == 0 {
+                self.end = Some(End::Gone);
+                return Ok(Event::Closed);
+            }
+        }
+    }
+
+    /// More octets of a body behind those that are in the buffer. `false`: the peer closed.
+    pub async fn fill(&mut self, flow: &mut Flow) -> io::Result<bool> {
+        self.flush().await?;
+        let Some(stream) = self.stream.as_mut() else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let count = flow.next(self.input.read_from(stream)).await??;
+        flow.moved(count);
+        self.received += count as u64;
+        if count == 0 {
+            self.end = Some(End::Gone);
+        }
+        Ok(count > 0)
+    }
+
+    /// What was read and not yet used.
+    pub fn input(&mut self) -> &mut BytesMut {
+        self.input.octets()
+    }
+
+    /// Gives the read buffer back if it is empty.
+    pub fn release(&mut self) {
+        self.input.release();
+    }
+
+    /// How slow a body may be.
+    pub fn flow(&self) -> Flow {
+        Flow::start(self.deadlines.reading)
+    }
+
+    /// Shakes hands. Octets that came behind the command in clear text end the connection.
+    pub async fn start_tls(&mut self) -> Result<(), Broken> {
+        self.flush().await?;
+        let (Some(stream), Some(acceptor)) = (self.stream.take(), self.acceptor.clone()) else {
+            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+        };
+        let leftover = self.input.octets().split();
+        let stream = stream.start_tls(&acceptor, &leftover).await?;
+        self.peer.tls = stream.tls_info();
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    /// Writes what is left and closes so that the peer can read it: a socket closed with unread octets would be reset.
+    pub async fn close(&mut self) {
+        let _ = self.flush().await;
+        let deadline = Instant::now() + LINGER;
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        let linger = async {
+            stream.shutdown().await?;
+            let mut sink = [0; 4096];
+            while stream.read(&mut sink).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = timeout_at(deadline, linger).await;
+    }
+}
+
+impl From<Signal> for Event {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Changed => Event::Changed,
+            Signal::Drain => Event::Drain,
+            Signal::Revoked => Event::Revoked,
+        }
+    }
+}

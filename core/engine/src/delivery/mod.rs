@@ -1,0 +1,369 @@
+//! Local delivery: from a spooled message and its envelope to rows and bodies in the accounts' mailboxes.
+//!
+//! The order is that of I1 and I2: filters, then one body for each account in the store, confirmed and durable, then the rows,
+//! then the answer. Over SMTP the rows of all recipients are one change, all or none, because one answer speaks for all; over LMTP
+//! each recipient stands alone.
+//!
+//! **On failure.** Bodies without a row are left for `fsck`. Everything that is our own trouble is temporary (I8).
+
+mod trace;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use postrider_protocol::message::Address;
+use postrider_protocol::message::received::hops;
+use postrider_protocol::message::summary::Summary;
+use postrider_protocol::smtp::ask::{Delivered, Envelope};
+use postrider_storage::Error;
+use postrider_storage::blob::{BlobKey, BlobMeta, BlobWritten, Unique};
+use postrider_storage::index::{
+    Account, AccountId, Append, AppendAll, Flags, INBOX, MailboxId, NewBlob, Timestamp,
+};
+use sha2::{Digest, Sha256};
+
+use crate::actor::Taker;
+use crate::blob::{BlobPool, Spooled};
+use crate::clock;
+use crate::filter::{Chain, Message, Verdict};
+use crate::index::{IndexPool, boxed};
+use crate::mailbox::Mailboxes;
+use crate::net::peer::Peer;
+use crate::telemetry::metrics::{DELIVERY_SECONDS, MESSAGE_BYTES, RECIPIENTS};
+
+/// Octets at the beginning of a message in which its trace fields are looked for.
+const HEADER: usize = 256 * 1024;
+
+/// Whether recipients share one answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answers {
+    /// SMTP: one for all. All get the message, or none does.
+    One,
+    /// LMTP: one each.
+    Each,
+}
+
+/// A message on its way in.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// Who brings it.
+    pub peer: &'a Peer,
+    /// For whom.
+    pub envelope: &'a Envelope,
+    /// Where its forward-paths lead, in their order.
+    pub recipients: &'a [Recipient],
+    /// The octets.
+    pub spooled: &'a Spooled,
+    /// Whose memory it takes.
+    pub taker: &'a Taker,
+    /// The account that submits it; none for mail from outside.
+    pub submitter: Option<&'a Account>,
+    /// Whether recipients share one answer.
+    pub answers: Answers,
+}
+
+/// A recipient and the accounts it leads to.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// The forward-path; `None` is `<Postmaster>`.
+    pub path: Option<Address>,
+    /// Who gets the message.
+    pub accounts: Vec<Account>,
+}
+
+impl Recipient {
+    fn name(&self) -> String {
+        let path = self.path.as_ref();
+        path.map_or_else(|| "postmaster".to_owned(), ToString::to_string)
+    }
+}
+
+/// Delivers into local mailboxes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    hostname: String,
+    hops: usize,
+    patience: Duration,
+    index: IndexPool,
+    blobs: BlobPool,
+    mailboxes: Mailboxes,
+    filters: Chain,
+}
+
+/// One account's copy, ready to be appended.
+struct Copy {
+    mailbox: MailboxId,
+    append: Append,
+}
+
+impl Delivery {
+    /// A delivery over the engine's parts.
+    pub fn new(
+        hostname: String,
+        hops: usize,
+        patience: Duration,
+        index: IndexPool,
+        blobs: BlobPool,
+        mailboxes: Mailboxes,
+        filters: Chain,
+    ) -> Self {
+        Self {
+            hostname,
+            hops,
+            patience,
+            index,
+            blobs,
+            mailboxes,
+            filters,
+        }
+    }
+
+    /// Delivers a message: one outcome for each forward-path, in order.
+    pub async fn deliver(&self, incoming: &Incoming<'_>) -> Vec<Delivered> {
+        let began = Instant::now();
+        let outcomes = self.outcomes(incoming).await;
+        metrics::histogram!(DELIVERY_SECONDS).record(began.elapsed().as_secs_f64());
+        for (recipient, outcome) in incoming.recipients.iter().zip(&outcomes) {
+            let outcome = label(*outcome);
+            metrics::counter!(RECIPIENTS, "outcome" => outcome).increment(1);
+            tracing::info!(
+                peer = %incoming.peer,
+                outcome,
+                octets = incoming.spooled.octets(),
+                from = %sender(incoming.envelope),
+                to = %recipient.name(),
+                "delivery"
+            );
+        }
+        outcomes
+    }
+
+    async fn outcomes(&self, incoming: &Incoming<'_>) -> Vec<Delivered> {
+        let count = incoming.recipients.len();
+        let all = |outcome| vec![outcome; count];
+        let header = match incoming.spooled.head(HEADER).await {
+            Ok(header) => header,
+            Err(error) => {
+                tracing::error!(%error, "cannot read the spool back");
+                return all(Delivered::Unavailable);
+            }
+        };
+        if hops(&header) > self.hops {
+            return all(Delivered::Loop);
+        }
+        let message = Message {
+            peer: incoming.peer,
+            envelope: incoming.envelope,
+            submitter: incoming.submitter.map(|account| account.email.as_str()),
+            spooled: incoming.spooled,
+        };
+        let added = match self.filters.check(&message).await {
+            Verdict::Accept { header } => header,
+            Verdict::Reject => return all(Delivered::Rejected),
+            Verdict::Defer => return all(Delivered::Unavailable),
+        };
+        match incoming.answers {
+            Answers::Each => self.each(incoming, &header, &added).await,
+            Answers::One => all(self.together(incoming, &header, &added).await),
+        }
+    }
+
+    /// One change for all accounts, all or none.
+    async fn together(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Delivered {
+        let mut accounts = BTreeMap::new();
+        for recipient in incoming.recipients {
+            for account in &recipient.accounts {
+                accounts.entry(account.id).or_insert((account, recipient));
+            }
+        }
+        let copies = accounts.values().map(|(account, recipient)| {
+            self.prepare(incoming, header, added, account, recipient.name())
+        });
+        let copies: Result<Vec<Copy>, Error> = join_all(copies).await.into_iter().collect();
+        let copies = match copies {
+            Ok(copies) => copies,
+            Err(error) => return failed(&error),
+        };
+        let mailboxes: Vec<MailboxId> = copies.iter().map(|copy| copy.mailbox).collect();
+        let mut appends: Vec<Append> = copies.into_iter().map(|copy| copy.append).collect();
+        let appended = match appends.len() {
+            1 => match appends.pop() {
+                Some(append) => self.index.append(append).await.map(drop),
+                None => Ok(()),
+            },
+            _ => self.index.append_all(AppendAll { appends }).await.map(drop),
+        };
+        match appended {
+            Ok(()) => {
+                mailboxes
+                    .iter()
+                    .for_each(|mailbox| self.mailboxes.notice(*mailbox));
+                Delivered::Accepted
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Each recipient alone; an account that several of them lead to gets one copy.
+    async fn each(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Vec<Delivered> {
+        let mut done: BTreeMap<AccountId, Delivered> = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for recipient in incoming.recipients {
+            let mut outcome = Delivered::Accepted;
+            for account in &recipient.accounts {
+                let one = match done.get(&account.id) {
+                    Some(before) => *before,
+                    None => {
+                        self.one(incoming, header, added, account, recipient.name())
+                            .await
+                    }
+                };
+                done.insert(account.id, one);
+                if one != Delivered::Accepted {
+                    outcome = one;
+                }
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    async fn one(
+        &self,
+        incoming: &Incoming<'_>,
+        header: &Bytes,
+        added: &[u8],
+        account: &Account,
+        to: String,
+    ) -> Delivered {
+        let copy = match self.prepare(incoming, header, added, account, to).await {
+            Ok(copy) => copy,
+            Err(error) => return failed(&error),
+        };
+        match self.index.append(copy.append).await {
+            Ok(_) => {
+                self.mailboxes.notice(copy.mailbox);
+                Delivered::Accepted
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Writes an account's body and makes the change that will name it.
+    async fn prepare(
+        &self,
+        incoming: &Incoming<'_>,
+        header: &Bytes,
+        added: &[u8],
+        account: &Account,
+        to: String,
+    ) -> Result<Copy, Error> {
+        let id = account.id;
+        let now = clock::now();
+        let inbox = self
+            .index
+            .read(move |index| boxed(index.mailbox(id, INBOX)))
+            .await?
+            .ok_or(Error::NotFound("mailbox"))?;
+        let prefix = trace::prefix(&self.hostname, incoming, header, added, now);
+        let meta = BlobMeta {
+            account: account.email.clone(),
+            mailbox: INBOX.into(),
+            internal_date: now.0,
+            sender: sender(incoming.envelope),
+            recipient: to,
+        };
+        let blob = self
+            .keep(prefix, incoming.spooled, incoming.taker, &meta, now)
+            .await?;
+        Ok(Copy {
+            mailbox: inbox.id,
+            append: Append {
+                account: id,
+                mailbox: inbox.id,
+                blob,
+                flags: Flags::default(),
+                keywords: Vec::new(),
+                internal_date: now,
+                now,
+            },
+        })
+    }
+
+    /// Puts a body into the store and reads its summary. What it returns may be named by a row (I2).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: nothing names what may have been written.
+    pub async fn keep(
+        &self,
+        prefix: Bytes,
+        spooled: &Spooled,
+        taker: &Taker,
+        meta: &BlobMeta,
+        now: Timestamp,
+    ) -> Result<NewBlob, Error> {
+        let deadline = tokio::time::Instant::now() + self.patience;
+        let look = |whole: &[u8]| {
+            let written = BlobWritten {
+                size: whole.len() as u64,
+                sha256: Sha256::digest(whole).into(),
+            };
+            (Summary::of(whole).encode(), written)
+        };
+        let (summary, written) = spooled
+            .scan(prefix.clone(), taker, deadline, look)
+            .await
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let (local, domain) = meta
+            .account
+            .rsplit_once('@')
+            .ok_or(Error::Invalid("account without domain"))?;
+        let unique = Unique::new(&self.hostname, now, &written)?;
+        let key = BlobKey::for_message(domain, local, &meta.mailbox, &unique)?;
+        let source = spooled.source(prefix);
+        let confirmed = self.blobs.put(&key, source, meta, deadline).await?;
+        if confirmed != written {
+            return Err(Error::Corrupt(format!(
+                "{}: written other octets",
+                key.as_str()
+            )));
+        }
+        metrics::histogram!(MESSAGE_BYTES).record(written.size as f64);
+        Ok(NewBlob {
+            key,
+            size: written.size,
+            sha256: written.sha256,
+            summary,
+        })
+    }
+}
+
+/// The outcome of an append that failed.
+fn failed(error: &Error) -> Delivered {
+    match error {
+        Error::OverQuota { .. } => Delivered::Full,
+        Error::NotFound(_) => Delivered::Unknown,
+        error => {
+            tracing::warn!(%error, "cannot deliver");
+            Delivered::Unavailable
+        }
+    }
+}
+
+fn sender(envelope: &Envelope) -> String {
+    let reverse_path = envelope.reverse_path.as_ref();
+    reverse_path.map(ToString::to_string).unwrap_or_default()
+}
+
+fn label(outcome: Delivered) -> &'static str {
+    match outcome {
+        Delivered::Accepted => "accepted",
+        Delivered::Full => "full",
+        Delivered::Unknown => "unknown",
+        Delivered::Loop => "loop",
+        Delivered::Rejected => "rejected",
+        Delivered::Unavailable => "unavailable",
+    }
+}

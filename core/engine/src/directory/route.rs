@@ -1,0 +1,342 @@
+//! From a recipient to the accounts that get the message.
+
+use std::collections::{BTreeMap, HashSet};
+
+use postrider_protocol::message::address::Address;
+use postrider_storage::Error;
+use postrider_storage::index::{Account, AccountId};
+
+use super::{DEPTH, TARGETS};
+use crate::index::{IndexPool, boxed};
+
+/// Where mail for an address goes.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    /// The accounts, each once.
+    pub accounts: Vec<Account>,
+}
+
+/// Why an address leads nowhere.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unroutable {
+    /// Its domain is not ours.
+    #[error("domain is not kept here")]
+    Foreign,
+    /// Its domain is ours, but it is neither account nor alias.
+    #[error("no such address")]
+    Unknown,
+    /// It is switched off, or its domain is.
+    #[error("address is switched off")]
+    Disabled,
+    /// Its aliases lead in a circle, too deep or to too many.
+    #[error("aliases lead in a circle or too far")]
+    Loop,
+    /// An alias leads out of this server.
+    #[error("alias leads to a foreign address")]
+    ForeignAlias,
+    /// We cannot tell now.
+    #[error("directory unavailable: {0}")]
+    Unavailable(#[from] Error),
+}
+
+/// Looks recipients up.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    index: IndexPool,
+    delimiter: Option<char>,
+    postmaster: Option<Address>,
+    hostname: String,
+}
+
+impl Directory {
+    /// A directory over the index. `delimiter` parts the local part from its detail.
+    pub fn new(
+        index: IndexPool,
+        hostname: String,
+        delimiter: Option<char>,
+        postmaster: Option<Address>,
+    ) -> Self {
+        Self {
+            index,
+            delimiter,
+            postmaster,
+            hostname,
+        }
+    }
+
+    /// Where mail for a recipient goes; `None` is `<Postmaster>` without a domain.
+    ///
+    /// # Errors
+    /// See [`Unroutable`].
+    pub async fn route(&self, recipient: Option<&Address>) -> Result<Route, Unroutable> {
+        let Some(recipient) = recipient else {
+            return self.postmaster().await;
+        };
+        let mut search = Search::default();
+        let found = self.follow(recipient.clone(), &mut search).await;
+        match found {
+            Err(Unroutable::Unknown) if is_postmaster(recipient) => {
+                let domain = recipient.domain().name().ok_or(Unroutable::Foreign)?;
+                self.postmaster_of(domain).await
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(Route {
+                accounts: search.accounts.into_values().collect(),
+            }),
+        }
+    }
+
+    /// The account itself behind an address, through no alias.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn account(&self, address: &str) -> Result<Option<Account>, Error> {
+        let address = address.to_lowercase();
+        self.index
+            .read(move |index| boxed(async move { index.account(&address).await }))
+            .await
+    }
+
+    /// Whether an account may send as an address: its own (with any detail), or an alias that leads to it.
+    ///
+    /// # Errors
+    /// [`Unroutable::Unavailable`]; every other reason is a no.
+    pub async fn may_send_as(
+        &self,
+        account: &Account,
+        sender: &Address,
+    ) -> Result<bool, Unroutable> {
+        let bare = self.without_detail(sender);
+        if key_of(sender) == account.email || key_of(&bare) == account.email {
+            return Ok(true);
+        }
+        // The catch-all takes mail for an address, it does not lend the address to who reads it.
+        let mut search = Search {
+            catch_all: CatchAll::Ignored,
+            ..Search::default()
+        };
+        match self.follow(sender.clone(), &mut search).await {
+            Ok(()) => Ok(search.accounts.contains_key(&account.id)),
+            Err(error @ Unroutable::Unavailable(_)) => Err(error),
+            Err(_) => Ok(search.accounts.contains_key(&account.id)),
+        }
+    }
+
+    /// Follows an address through aliases, breadth first.
+    async fn follow(&self, address: Address, search: &mut Search) -> Result<(), Unroutable> {
+        let mut level = vec![address];
+        for depth in 0..=DEPTH {
+            let mut next = Vec::new();
+            for address in level {
+                if !search.seen.insert(key_of(&address)) {
+                    continue;
+                }
+                let first = depth == 0;
+                match self.step(&address, search.catch_all).await {
+                    Ok(hop) => {
+                        let account = hop.account.into_iter();
+                        search
+                            .accounts
+                            .extend(account.map(|account| (account.id, account)));
+                        next.extend(hop.aliases);
+                    }
+                    Err(Unroutable::Foreign) if !first => return Err(Unroutable::ForeignAlias),
+                    Err(error @ Unroutable::Unavailable(_)) => return Err(error),
+                    Err(error) if first => return Err(error),
+                    // One member of a list that has gone does not stop the others.
+                    Err(error) => {
+                        tracing::warn!(%address, %error, "alias leads nowhere");
+                        search.dead = Some(error);
+                    }
+                }
+            }
+            if search.accounts.len() + next.len() > TARGETS {
+                return Err(Unroutable::Loop);
+            }
+            if next.is_empty() {
+                return match (search.accounts.is_empty(), search.dead.take()) {
+                    (false, _) => Ok(()),
+                    (true, Some(error)) => Err(error),
+                    (true, None) => Err(Unroutable::Loop),
+                };
+            }
+            level = next;
+        }
+        Err(Unroutable::Loop)
+    }
+
+    /// Where one address leads at once.
+    async fn step(&self, address: &Address, catch_all: CatchAll) -> Result<Hop, Unroutable> {
+        let name = address
+            .domain()
+            .name()
+            .ok_or(Unroutable::Foreign)?
+            .to_owned();
+        let key = name.clone();
+        let domain = self
+            .index
+            .read(move |index| boxed(async move { index.domain(&key).await }))
+            .await?
+            .ok_or(Unroutable::Foreign)?;
+        if !domain.active {
+            return Err(Unroutable::Disabled);
+        }
+        let bare = self.without_detail(address);
+        let mut keys = vec![key_of(address)];
+        if bare != *address {
+            keys.push(key_of(&bare));
+        }
+        for key in &keys {
+            let aliases = self.destinations(key.clone()).await?;
+            // An alias to itself means "and keep a copy": the account gets it too.
+            let (own, others): (Vec<_>, Vec<_>) = aliases
+                .into_iter()
+                .partition(|to| keys.contains(&key_of(to)));
+            if !others.is_empty() {
+                let account = match own.is_empty() {
+                    true => None,
+                    false => self.account_of(&keys).await?,
+                };
+                return Ok(Hop {
+                    account,
+                    aliases: others,
+                });
+            }
+        }
+        if let Some(account) = self.account_of(&keys).await? {
+            return Ok(Hop {
+                account: Some(account),
+                aliases: Vec::new(),
+            });
+        }
+        if catch_all == CatchAll::Followed {
+            let aliases = self.destinations(format!("@{name}")).await?;
+            if !aliases.is_empty() {
+                return Ok(Hop {
+                    account: None,
+                    aliases,
+                });
+            }
+        }
+        Err(Unroutable::Unknown)
+    }
+
+    async fn account_of(&self, keys: &[String]) -> Result<Option<Account>, Unroutable> {
+        for key in keys {
+            let key = key.clone();
+            let account = self
+                .index
+                .read(move |index| boxed(async move { index.account(&key).await }))
+                .await?;
+            match account {
+                Some(account) if account.enabled() => return Ok(Some(account)),
+                Some(_) => return Err(Unroutable::Disabled),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn destinations(&self, source: String) -> Result<Vec<Address>, Unroutable> {
+        let destinations = self
+            .index
+            .read(move |index| boxed(async move { index.destinations(&source).await }))
+            .await?;
+        let parse = |to: String| match to.parse::<Address>() {
+            Ok(address) => Some(address),
+            Err(error) => {
+                tracing::warn!(destination = %to, %error, "alias destination is no address");
+                None
+            }
+        };
+        Ok(destinations.into_iter().filter_map(parse).collect())
+    }
+
+    async fn postmaster(&self) -> Result<Route, Unroutable> {
+        let hostname = self.hostname.clone();
+        if let Ok(own) = format!("postmaster@{hostname}").parse() {
+            let mut search = Search::default();
+            match self.follow(own, &mut search).await {
+                Ok(()) => {
+                    return Ok(Route {
+                        accounts: search.accounts.into_values().collect(),
+                    });
+                }
+                Err(error @ Unroutable::Unavailable(_)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let domains = self.index.read(|index| boxed(index.domains())).await?;
+        for domain in domains.iter().filter(|domain| domain.active) {
+            match self.postmaster_of(&domain.name).await {
+                Err(Unroutable::Unknown) => {}
+                found => return found,
+            }
+        }
+        Err(Unroutable::Unknown)
+    }
+
+    /// Nobody is named postmaster of this domain: the configured one, else the domain's first account.
+    async fn postmaster_of(&self, domain: &str) -> Result<Route, Unroutable> {
+        if let Some(postmaster) = &self.postmaster {
+            let mut search = Search::default();
+            if self.follow(postmaster.clone(), &mut search).await.is_ok() {
+                return Ok(Route {
+                    accounts: search.accounts.into_values().collect(),
+                });
+            }
+        }
+        let name = domain.to_owned();
+        let accounts = self
+            .index
+            .read(move |index| boxed(async move { index.accounts(Some(&name)).await }))
+            .await?;
+        let first = accounts
+            .into_iter()
+            .filter(Account::enabled)
+            .min_by_key(|account| account.id);
+        first
+            .map(|account| Route {
+                accounts: vec![account],
+            })
+            .ok_or(Unroutable::Unknown)
+    }
+
+    fn without_detail(&self, address: &Address) -> Address {
+        match self.delimiter {
+            Some(delimiter) => address.without_detail(delimiter),
+            None => address.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum CatchAll {
+    #[default]
+    Followed,
+    Ignored,
+}
+
+#[derive(Debug, Default)]
+struct Search {
+    accounts: BTreeMap<AccountId, Account>,
+    seen: HashSet<String>,
+    catch_all: CatchAll,
+    dead: Option<Unroutable>,
+}
+
+/// Where one address leads at once.
+#[derive(Debug)]
+struct Hop {
+    account: Option<Account>,
+    aliases: Vec<Address>,
+}
+
+/// The form in which addresses stand in the index.
+fn key_of(address: &Address) -> String {
+    address.lookup_key()
+}
+
+fn is_postmaster(address: &Address) -> bool {
+    address.local().eq_ignore_ascii_case("postmaster")
+}

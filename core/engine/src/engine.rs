@@ -1,0 +1,145 @@
+//! The engine: builds the actors from a configuration, runs them, drains them.
+//!
+//! Started right to left, stopped left to right: what others ask stands before they can ask it, and goes after the last of them.
+//!
+//! **On failure.** A supervisor that used up its restarts is told by [`Running::failed`]; the process ends with that reason and
+//! the service manager is the last supervisor.
+
+mod listen;
+mod parts;
+mod sessions;
+mod start;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::actor::{Arbiters, Failures, ServiceRuntime};
+use crate::auth::Resolver;
+use crate::config::{Bind, Config, Program, Service};
+use crate::filter::{Filter, OnFailure};
+use crate::index::IndexPool;
+use crate::net::limit::Limiter;
+use crate::net::tls::{CertificateError, Certificates};
+
+pub(crate) use parts::Services;
+pub(crate) use sessions::{Entry, MaildropLock};
+
+/// What an embedder puts in the place of, or beside, what the configuration says.
+#[derive(Default)]
+pub struct Parts {
+    /// Only the services of these programs are started; all if empty.
+    pub programs: Vec<Program>,
+    /// Resolvers that are asked before the local one, in this order.
+    pub resolvers: Vec<Arc<dyn Resolver>>,
+    /// Filters that every message passes, in this order.
+    pub filters: Vec<(Arc<dyn Filter>, OnFailure)>,
+    /// Index in place of the configured one.
+    pub index: Option<Arc<dyn postrider_storage::index::Index>>,
+    /// Store in place of the configured one.
+    pub store: Option<Arc<dyn postrider_storage::blob::BlobStore>>,
+}
+
+/// Why an engine did not start. Nothing of it runs then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The index, the store or the spool cannot be opened.
+    #[error("{what}: {error}")]
+    Storage {
+        /// Which of them.
+        what: &'static str,
+        /// Why.
+        error: String,
+    },
+    /// A certificate is missing, broken or does not match its key.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// A socket cannot be bound.
+    #[error(transparent)]
+    Listen(#[from] crate::net::listener::ListenError),
+    /// The operating system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] std::io::Error),
+    /// The configuration names what this build lacks.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// A running engine.
+pub struct Running {
+    ports: BTreeMap<String, u16>,
+    binds: Vec<(Service, Bind)>,
+    certificates: Arc<Certificates>,
+    limiter: Limiter,
+    failures: Mutex<Failures>,
+    stages: crate::actor::Stages,
+    runtime: ServiceRuntime,
+    arbiters: Arbiters,
+    index: IndexPool,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("ports", &self.ports)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine;
+
+impl Engine {
+    /// Builds everything and listens. When this returns every listener takes connections.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: Config, parts: Parts) -> Result<Running, StartError> {
+        start::start(config, parts).await
+    }
+}
+
+impl Running {
+    /// The TCP ports taken, by service name.
+    pub fn ports(&self) -> &BTreeMap<String, u16> {
+        &self.ports
+    }
+
+    /// Where every service really listens.
+    pub fn binds(&self) -> &[(Service, Bind)] {
+        &self.binds
+    }
+
+    /// The index, for embedders that administer accounts.
+    pub fn index(&self) -> &IndexPool {
+        &self.index
+    }
+
+    /// Takes over what can change under running connections: certificates and limits. Reads files: blocks for a moment.
+    ///
+    /// # Errors
+    /// A certificate that is no good; the old one stays.
+    pub fn reload(&self, config: &Config) -> Result<(), CertificateError> {
+        self.limiter.set((&config.limits).into());
+        self.certificates.reload()
+    }
+
+    /// Waits until an actor has failed for good, and says which.
+    pub async fn failed(&self) -> String {
+        match self.failures.lock().await.next().await {
+            Some(failure) => failure.to_string(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops in order: no new connections, open commands end, everything written is written. What does not end in time is cut off.
+    pub async fn drain(self, patience: Duration) {
+        let report = self.stages.stop(|_| patience).await;
+        tracing::info!(clean = report.is_clean(), "drained");
+        self.arbiters.stop();
+        self.runtime.stop(patience).await;
+    }
+}

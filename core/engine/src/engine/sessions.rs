@@ -1,0 +1,174 @@
+//! Who is logged in here, and who holds a maildrop.
+//!
+//! An account that is switched off, removed, or whose password changed must not keep its sessions. Whoever changes it (a control
+//! program, another process) raises the account's version; [`watch`] sees that and revokes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use postrider_storage::index::{Account, AccountId};
+
+use super::parts::Services;
+use crate::actor::Drain;
+use crate::connection::Signals;
+use crate::index::boxed;
+
+/// How often the index is asked whether anything changed that others did.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long sessions may go without looking, whatever notices came (design section 4).
+const LOOK_ANYWAY: Duration = Duration::from_secs(30);
+
+/// The sessions of each account. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sessions(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    sessions: DashMap<AccountId, Vec<Session>>,
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Session {
+    number: u64,
+    version: i64,
+    signals: Signals,
+}
+
+/// A session's entry; gone with it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    sessions: Sessions,
+    account: AccountId,
+    number: u64,
+}
+
+impl Sessions {
+    /// Notes a login.
+    pub fn logged_in(&self, account: &Account, signals: &Signals) -> Entry {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let session = Session {
+            number,
+            version: account.version,
+            signals: signals.clone(),
+        };
+        self.0.sessions.entry(account.id).or_default().push(session);
+        Entry {
+            sessions: self.clone(),
+            account: account.id,
+            number,
+        }
+    }
+
+    fn accounts(&self) -> Vec<AccountId> {
+        self.0.sessions.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Revokes the sessions of an account that are older than what it is now.
+    fn check(&self, id: AccountId, now: Option<&Account>) {
+        let Some(sessions) = self.0.sessions.get(&id) else {
+            return;
+        };
+        for session in sessions.iter() {
+            let good = now.is_some_and(|now| now.enabled() && now.version == session.version);
+            if !good {
+                session.signals.revoke();
+            }
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let sessions = &self.sessions.0.sessions;
+        if let Some(mut of_account) = sessions.get_mut(&self.account) {
+            of_account.retain(|session| session.number != self.number);
+        }
+        sessions.remove_if(&self.account, |_, of_account| of_account.is_empty());
+    }
+}
+
+/// Looks for what others changed, until `drain`.
+pub(super) async fn watch(services: Services, drain: Drain) {
+    let mut seen = None;
+    let mut looked = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = drain.begun() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let now = match services.index.read(|index| boxed(index.generation())).await {
+            Ok(now) => now,
+            Err(error) => {
+                tracing::debug!(%error, "cannot ask for changes");
+                continue;
+            }
+        };
+        let changed = seen.replace(now).is_some_and(|seen| seen != now);
+        if changed {
+            revoke(&services).await;
+        }
+        if changed || looked.elapsed() >= LOOK_ANYWAY {
+            looked = tokio::time::Instant::now();
+            services.mailboxes.notice_everywhere();
+        }
+    }
+}
+
+async fn revoke(services: &Services) {
+    for id in services.sessions.accounts() {
+        let account = services
+            .index
+            .read(move |index| boxed(index.account_by_id(id)))
+            .await;
+        // What cannot be asked now is asked with the next change.
+        if let Ok(account) = account {
+            services.sessions.check(id, account.as_ref());
+        }
+    }
+}
+
+/// The maildrops that POP3 sessions hold (RFC 1939 section 4). Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Maildrops(Arc<DashMap<AccountId, ()>>);
+
+/// A held maildrop; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct MaildropLock {
+    maildrops: Maildrops,
+    account: AccountId,
+}
+
+impl Maildrops {
+    /// Holds the maildrop of an account; none if another session does.
+    pub fn lock(&self, account: AccountId) -> Option<MaildropLock> {
+        let before = self.0.insert(account, ());
+        before.is_none().then(|| MaildropLock {
+            maildrops: self.clone(),
+            account,
+        })
+    }
+}
+
+impl Drop for MaildropLock {
+    fn drop(&mut self) {
+        self.maildrops.0.remove(&self.account);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_maildrop_one_session() {
+        let maildrops = Maildrops::default();
+        let lock = maildrops.lock(AccountId(1)).expect("free");
+        assert!(maildrops.lock(AccountId(1)).is_none());
+        assert!(maildrops.lock(AccountId(2)).is_some());
+        drop(lock);
+        assert!(maildrops.lock(AccountId(1)).is_some());
+    }
+}

@@ -1,0 +1,339 @@
+//! Builds an engine, right to left: pools, index, store, mailboxes, delivery, login, listeners.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_storage::blob::{BlobStore, FilesystemStore};
+use postrider_storage::index::{Index, SqliteIndex};
+use tokio_util::sync::CancellationToken;
+
+use super::listen::Door;
+use super::parts::{Inner, Services};
+use super::sessions::{Maildrops, Sessions, watch};
+use super::{Parts, Running, StartError};
+use crate::actor::{
+    Arbiters, Budget, ByteCount, Escalation, ServiceRuntime, Stage, Stages, Supervisor,
+};
+use crate::auth::{self, Authenticator, Hasher};
+use crate::blob::{BlobPool, PoolLimits, Spools};
+use crate::config::{Bind, Config, DatabaseUrl, Program, Service, Store};
+use crate::delivery::Delivery;
+use crate::directory::Directory;
+use crate::filter::Chain;
+use crate::index::IndexPool;
+use crate::mailbox::{Mailboxes, retention};
+use crate::net::entrance::{Entrance, Security};
+use crate::net::limit::Limiter;
+use crate::net::listener::Socket;
+use crate::net::tls::{Acceptor, Certificates, TlsSettings, self_signed};
+use crate::telemetry;
+
+/// Threads of the service runtime on which the work of pools may block.
+const BLOCKING: usize = 64;
+/// How often certificate files are looked at.
+const CERTIFICATES: Duration = Duration::from_secs(5);
+/// Permissions of a unix socket: its owner and group.
+const SOCKET_MODE: u32 = 0o660;
+
+pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, StartError> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let runtime = ServiceRuntime::start(cores.max(2), BLOCKING)?;
+    let arbiters = Arbiters::one_per_core()?;
+    let (escalation, failures) = Escalation::channel();
+    let supervisor = Supervisor::new(escalation).across(&arbiters);
+    let stages = Stages::new();
+
+    make_data_dir(&config, &runtime).await?;
+    let index = open_index(&config, parts.index, &runtime).await?;
+    let store = open_store(&config, parts.store, &runtime).await?;
+    let spools = Spools::open(config.data_dir.join("spool"), runtime.clone())
+        .await
+        .map_err(|error| storage("spool", error))?;
+    let budget = Budget::new(ByteCount::bytes(config.limits.memory.0));
+    let index = IndexPool::new(index, runtime.clone(), &supervisor);
+    let blobs = BlobPool::new(store, runtime.clone(), PoolLimits::default());
+    let mailboxes = Mailboxes::new(index.clone(), &supervisor);
+    let directory = Directory::new(
+        index.clone(),
+        config.hostname.clone(),
+        config.smtp.recipient_delimiter,
+        config.smtp.postmaster.clone(),
+    );
+    let delivery = Delivery::new(
+        config.hostname.clone(),
+        config.smtp.hop_count as usize,
+        config.deadlines.answer,
+        index.clone(),
+        blobs.clone(),
+        mailboxes.clone(),
+        Chain::new(parts.filters),
+    );
+    let auth = Authenticator::new(auth::Parts {
+        accounts: Arc::new(index.clone()),
+        passwords: Arc::new(Hasher::start_on_all_cores(config.auth.hash_wait)?),
+        settings: config.auth.clone(),
+        exempt: config.limits.exempt.clone(),
+        deadline: config.deadlines.answer,
+        resolvers: parts.resolvers,
+    });
+    let services = Services::new(Inner {
+        runtime: runtime.clone(),
+        supervisor: supervisor.clone(),
+        stages: stages.clone(),
+        budget,
+        index: index.clone(),
+        blobs: blobs.clone(),
+        spools,
+        directory,
+        mailboxes,
+        delivery,
+        auth,
+        sessions: Sessions::default(),
+        maildrops: Maildrops::default(),
+        config,
+    });
+
+    let certificates = certificates(&services.config, &runtime).await?;
+    let limiter = Limiter::new((&services.config.limits).into());
+    services.index.stop_with(&services.stages);
+    services.mailboxes.stop_with(&services.stages);
+    let listening = listen(
+        &services,
+        &parts.programs,
+        &certificates,
+        &limiter,
+        &arbiters,
+    )?;
+    background(&services, &certificates);
+    Ok(Running {
+        ports: listening.ports,
+        binds: listening.binds,
+        certificates,
+        limiter,
+        failures: tokio::sync::Mutex::new(failures),
+        stages,
+        runtime,
+        arbiters,
+        index,
+    })
+}
+
+/// Makes the folder that everything of ours lies in, for nobody else to read.
+async fn make_data_dir(config: &Config, runtime: &ServiceRuntime) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let folder = config.data_dir.clone();
+    let make = runtime.spawn_blocking(move || {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&folder)
+    });
+    let made = make.await.map_err(|gone| storage("data_dir", gone))?;
+    made.map_err(|error| {
+        storage(
+            "data_dir",
+            format!("{}: {error}", config.data_dir.display()),
+        )
+    })
+}
+
+async fn open_index(
+    config: &Config,
+    given: Option<Arc<dyn Index>>,
+    runtime: &ServiceRuntime,
+) -> Result<Arc<dyn Index>, StartError> {
+    if let Some(index) = given {
+        return Ok(index);
+    }
+    let DatabaseUrl::Sqlite(path) = &config.database.url else {
+        return Err(StartError::Unsupported(
+            "database.url: PostgreSQL is not available in this version; use sqlite://".into(),
+        ));
+    };
+    let (path, readers) = (path.display().to_string(), config.database.pool_size);
+    let open = runtime.spawn(async move { SqliteIndex::open(&path, readers).await });
+    let opened = open.await.map_err(|gone| storage("database", gone))?;
+    let index = opened.map_err(|error| storage("database", error))?;
+    Ok(Arc::new(index))
+}
+
+async fn open_store(
+    config: &Config,
+    given: Option<Arc<dyn BlobStore>>,
+    runtime: &ServiceRuntime,
+) -> Result<Arc<dyn BlobStore>, StartError> {
+    if let Some(store) = given {
+        return Ok(store);
+    }
+    let Store::Filesystem { root } = &config.store else {
+        return Err(StartError::Unsupported(
+            "store.kind: s3 is not available in this version; use filesystem".into(),
+        ));
+    };
+    let root = root.clone();
+    let open = runtime.spawn(async move { FilesystemStore::open(root).await });
+    let opened = open.await.map_err(|gone| storage("store", gone))?;
+    let store = opened.map_err(|error| storage("store", error))?;
+    Ok(Arc::new(store))
+}
+
+async fn certificates(
+    config: &Config,
+    runtime: &ServiceRuntime,
+) -> Result<Arc<Certificates>, StartError> {
+    let (configured, data_dir) = (config.tls.certificate.clone(), config.data_dir.clone());
+    let hostname = config.hostname.clone();
+    let load = runtime.spawn_blocking(move || {
+        let certificate = match configured {
+            Some(certificate) => certificate,
+            None => self_signed(&data_dir, &hostname).map_err(|error| error.to_string())?,
+        };
+        Certificates::load(vec![certificate]).map_err(|error| error.to_string())
+    });
+    let loaded = load
+        .await
+        .map_err(|gone| StartError::Tls(gone.to_string()))?;
+    loaded.map_err(StartError::Tls)
+}
+
+/// What was bound.
+#[derive(Default)]
+struct Listening {
+    ports: BTreeMap<String, u16>,
+    binds: Vec<(Service, Bind)>,
+}
+
+/// Binds everything first, so that a port that is taken starts nothing.
+fn listen(
+    services: &Services,
+    programs: &[Program],
+    certificates: &Arc<Certificates>,
+    limiter: &Limiter,
+    arbiters: &Arbiters,
+) -> Result<Listening, StartError> {
+    let config = &services.config;
+    let mut listening = Listening::default();
+    let mut doors = Vec::new();
+    let drain = CancellationToken::new();
+    for settings in &config.listeners {
+        if !serves(programs, settings) {
+            continue;
+        }
+        let service = settings.service;
+        let tls = TlsSettings::of(service, &config.tls, &config.deadlines);
+        let acceptor = Acceptor::new(certificates.clone(), &tls)
+            .map_err(|error| StartError::Tls(error.to_string()))?;
+        let security = Security::of(service, &acceptor);
+        let entrance = Entrance::new(settings, &config.deadlines, security);
+        let door = Arc::new(Door::new(
+            settings.clone(),
+            entrance,
+            limiter.clone(),
+            services.clone(),
+            drain.clone(),
+        ));
+        for bind in &settings.bind {
+            let workers = match service {
+                Service::Metrics => 1,
+                _ => arbiters.count(),
+            };
+            let sockets = Socket::bind(bind, workers, SOCKET_MODE)?;
+            if let Some(socket) = sockets.first() {
+                let bound = socket.bound();
+                if let Bind::Tcp(address) = &bound {
+                    let ports = &mut listening.ports;
+                    ports
+                        .entry(service.name().to_owned())
+                        .or_insert(address.port());
+                }
+                tracing::info!(%service, %bound, "listening");
+                listening.binds.push((service, bound));
+            }
+            doors.push((door.clone(), service, sockets));
+        }
+    }
+    services.stages.at(Stage::Listeners, "accept", {
+        let drain = drain.clone();
+        move |_| async move { drain.cancel() }
+    });
+    for (door, service, sockets) in doors {
+        if service == Service::Metrics {
+            for socket in sockets {
+                serve_metrics(services, socket, drain.clone());
+            }
+            continue;
+        }
+        for (socket, arbiter) in sockets.into_iter().zip(arbiters.each()) {
+            let listener = door.open(socket, arbiter, &services.supervisor);
+            services.stages.stop_actor(Stage::Listeners, &listener);
+        }
+    }
+    Ok(listening)
+}
+
+fn serves(programs: &[Program], settings: &crate::config::Listener) -> bool {
+    let of = |program: &Program| {
+        program.services().contains(&settings.service)
+            && settings.program.is_none_or(|only| only == *program)
+    };
+    programs.is_empty() || programs.iter().any(of)
+}
+
+fn serve_metrics(services: &Services, socket: Socket, drain: CancellationToken) {
+    let ready = services.clone();
+    let endpoints = telemetry::http::Endpoints {
+        metrics: metrics(services),
+        ready: telemetry::http::Readiness::new(move || readiness(ready.clone())),
+    };
+    services.runtime.handle().spawn(async move {
+        // Registered with the runtime that will poll it.
+        match socket.tokio_tcp() {
+            Ok(listener) => endpoints.serve(listener, drain).await,
+            Err(error) => tracing::error!(%error, "no metrics"),
+        }
+    });
+}
+
+/// The metrics of this process, unless the embedding program has its own recorder.
+fn metrics(services: &Services) -> Option<telemetry::metrics::Metrics> {
+    let metrics = telemetry::metrics::Metrics::install().ok()?;
+    services
+        .runtime
+        .handle()
+        .spawn(metrics.clone().run_upkeep());
+    Some(metrics)
+}
+
+/// A message could be taken and read now.
+async fn readiness(services: Services) -> Result<(), String> {
+    if services.stages.drain(Stage::Listeners).has_begun() {
+        return Err("draining".into());
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let index = services.index.raw().probe().await;
+    index.map_err(|error| format!("index: {error}"))?;
+    let store = services.blobs.probe(deadline).await;
+    store.map_err(|error| format!("store: {error}"))
+}
+
+/// What runs beside the connections.
+fn background(services: &Services, certificates: &Arc<Certificates>) {
+    let stopped = CancellationToken::new();
+    let stop = stopped.clone();
+    services
+        .stages
+        .at(Stage::Listeners, "certificates", move |_| async move {
+            stop.cancel()
+        });
+    let runtime = services.runtime.handle();
+    runtime.spawn(certificates.clone().watch(CERTIFICATES, stopped));
+    let drain = services.stages.drain(Stage::Listeners);
+    runtime.spawn(watch(services.clone(), drain.clone()));
+    runtime.spawn(retention::run(services.clone(), drain));
+}
+
+fn storage(what: &'static str, error: impl std::fmt::Display) -> StartError {
+    StartError::Storage {
+        what,
+        error: error.to_string(),
+    }
+}

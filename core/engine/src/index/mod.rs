@@ -1,0 +1,156 @@
+//! The way to the index: reads on the service runtime, changes through one writer that lets what waits share a commit.
+
+mod writer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use postrider_storage::Error;
+use postrider_storage::index::{self as storage, Change, Index, Outcome};
+
+use crate::actor::{Handle, Restart, ServiceRuntime, Stage, Stages, Supervisor};
+use crate::telemetry::metrics::INDEX_SECONDS;
+use writer::{Apply, Writer};
+
+/// Changes that may wait for the writer.
+const PLACES: usize = 4096;
+/// How long a change may wait before it is refused.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the writer may fail before the process ends.
+const RESTART: Restart = Restart {
+    limit: 5,
+    window: Duration::from_secs(60),
+    pause: Duration::from_millis(100),
+};
+
+/// The index as the engine sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct IndexPool {
+    index: Arc<dyn Index>,
+    runtime: ServiceRuntime,
+    writer: Handle<Writer>,
+}
+
+impl std::fmt::Debug for IndexPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IndexPool")
+    }
+}
+
+impl IndexPool {
+    /// Puts an index to work. Its writer lives where `supervisor` says.
+    pub fn new(index: Arc<dyn Index>, runtime: ServiceRuntime, supervisor: &Supervisor) -> Self {
+        let (for_writer, on) = (index.clone(), runtime.clone());
+        let writer = supervisor.supervise("index_writer", PLACES, RESTART, move || {
+            Writer::new(for_writer.clone(), on.clone())
+        });
+        Self {
+            index,
+            runtime,
+            writer,
+        }
+    }
+
+    /// Reads. The future runs on the service runtime, where the connections of the pool live.
+    ///
+    /// # Errors
+    /// Those of the read, and [`Error::Unavailable`] when the process is going down.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a dyn Index) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+    {
+        let index = self.index.clone();
+        let began = Instant::now();
+        let result = self
+            .runtime
+            .spawn(async move { read(&*index).await })
+            .await
+            .unwrap_or_else(|gone| Err(Error::Unavailable(gone.to_string())));
+        metrics::histogram!(INDEX_SECONDS, "operation" => "read")
+            .record(began.elapsed().as_secs_f64());
+        result
+    }
+
+    /// Changes the index. When this returns, what succeeded is durable.
+    ///
+    /// # Errors
+    /// Those of the change. [`Error::Unavailable`]: the outcome is unknown, and repeating it is harmless.
+    pub async fn change(&self, change: Change) -> Result<Outcome, Error> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        self.writer
+            .ask_before(deadline, Apply(change))
+            .await
+            .unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
+    }
+
+    /// Finishes what waits, and takes nothing more, when the stage of the index drains.
+    pub(crate) fn stop_with(&self, stages: &Stages) {
+        stages.stop_actor(Stage::Index, &self.writer);
+    }
+
+    /// The index itself, for who runs on the service runtime.
+    pub fn raw(&self) -> &Arc<dyn Index> {
+        &self.index
+    }
+}
+
+macro_rules! changes {
+    ($($(#[$doc:meta])* $name:ident($change:ident) -> $outcome:ident($result:ty);)*) => {
+        impl IndexPool {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// See [`change`](Self::change).
+                pub async fn $name(&self, change: storage::$change) -> Result<$result, Error> {
+                    match self.change(Change::$change(change)).await? {
+                        Outcome::$outcome(outcome) => Ok(outcome),
+                        other => Err(Error::Corrupt(format!("unexpected outcome {other:?}"))),
+                    }
+                }
+            )*
+        }
+    };
+}
+
+changes! {
+    /// Appends a message.
+    append(Append) -> Appended(storage::Appended);
+    /// Appends messages, all or none.
+    append_all(AppendAll) -> AllAppended(Vec<storage::Appended>);
+    /// Changes flags.
+    store(Store) -> Stored(storage::Stored);
+    /// Copies or moves.
+    copy(Copy) -> Copied(storage::Copied);
+    /// Expunges.
+    expunge(Expunge) -> Expunged(storage::ExpungedUids);
+    /// Takes what is recent.
+    claim_recent(ClaimRecent) -> Recent(storage::Uid);
+    /// Makes a mailbox.
+    create_mailbox(CreateMailbox) -> Mailbox(storage::MailboxId);
+    /// Renames a mailbox.
+    rename_mailbox(RenameMailbox) -> Mailbox(storage::MailboxId);
+}
+
+/// A read as a boxed future, so that call sites stay short.
+pub(crate) fn boxed<'a, T>(
+    future: impl Future<Output = Result<T, Error>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, Error>> {
+    future.boxed()
+}
+
+#[async_trait::async_trait]
+impl crate::auth::Accounts for IndexPool {
+    async fn account(&self, email: &str) -> Result<Option<storage::Account>, Error> {
+        let email = email.to_owned();
+        self.read(move |index| boxed(async move { index.account(&email).await }))
+            .await
+    }
+
+    async fn change(&self, change: Change) -> Result<Outcome, Error> {
+        IndexPool::change(self, change).await
+    }
+}

@@ -1,0 +1,114 @@
+//! The mailbox actor: loads the snapshot once and moves it forward by modification sequence.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use dashmap::DashMap;
+use postrider_protocol::imap::snapshot::Snapshot;
+use postrider_storage::Error;
+use postrider_storage::index::{MailboxId, ModSeq};
+use tokio::sync::Mutex;
+
+use super::convert;
+use super::joined::Shared;
+use crate::index::{IndexPool, boxed};
+
+/// Be let in. The answer is what the mailbox shares with its sessions.
+#[derive(Debug, Message)]
+#[rtype(result = "Arc<Shared>")]
+pub(super) struct Join;
+
+/// Read what is newer than the snapshot.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Arc<Snapshot>, Error>")]
+pub(super) struct Refresh;
+
+/// An open mailbox.
+pub(crate) struct Mailbox {
+    id: MailboxId,
+    index: IndexPool,
+    shared: Arc<Shared>,
+    known: Arc<DashMap<MailboxId, Arc<Shared>>>,
+    /// One reader at a time; who waits finds what the one before it read.
+    loaded: Arc<Mutex<Option<Arc<Snapshot>>>>,
+}
+
+impl Mailbox {
+    pub(super) fn new(
+        id: MailboxId,
+        index: IndexPool,
+        shared: Arc<Shared>,
+        known: Arc<DashMap<MailboxId, Arc<Shared>>>,
+    ) -> Self {
+        Self {
+            id,
+            index,
+            shared,
+            known,
+            loaded: Arc::default(),
+        }
+    }
+}
+
+impl Actor for Mailbox {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // A successor, or a session that is just joining, keeps what is shared.
+        self.known.remove_if(&self.id, |_, shared| {
+            Arc::ptr_eq(shared, &self.shared) && shared.is_empty()
+        });
+    }
+}
+
+impl Handler<Join> for Mailbox {
+    type Result = actix::MessageResult<Join>;
+
+    fn handle(&mut self, _: Join, _: &mut Self::Context) -> Self::Result {
+        // Whoever is let in must be reached by notices, also if an old actor of this mailbox just took its leave.
+        self.known.insert(self.id, self.shared.clone());
+        actix::MessageResult(self.shared.clone())
+    }
+}
+
+impl Handler<Refresh> for Mailbox {
+    type Result = ResponseFuture<Result<Arc<Snapshot>, Error>>;
+
+    fn handle(&mut self, _: Refresh, _: &mut Self::Context) -> Self::Result {
+        let (id, index) = (self.id, self.index.clone());
+        let (shared, loaded) = (self.shared.clone(), self.loaded.clone());
+        Box::pin(async move {
+            let mut loaded = loaded.lock().await;
+            if let Some(snapshot) = shared.fresh() {
+                return Ok(snapshot);
+            }
+            let includes = shared.noticed();
+            let snapshot = Arc::new(forward(&index, id, loaded.as_deref()).await?);
+            *loaded = Some(snapshot.clone());
+            shared.publish(snapshot.clone(), includes);
+            Ok(snapshot)
+        })
+    }
+}
+
+/// The mailbox now, starting from what is known of it.
+async fn forward(
+    index: &IndexPool,
+    id: MailboxId,
+    known: Option<&Snapshot>,
+) -> Result<Snapshot, Error> {
+    let since = ModSeq(known.map_or(0, |snapshot| snapshot.highest_modseq().0));
+    let changes = index
+        .read(move |index| boxed(index.changes(id, since)))
+        .await?;
+    let changes = convert::changes(changes);
+    if let Some(known) = known {
+        return Ok(known.apply(&changes));
+    }
+    let mailbox = index
+        .read(move |index| boxed(index.mailbox_by_id(id)))
+        .await?
+        .ok_or(Error::NotFound("mailbox"))?;
+    let empty = Snapshot::empty(convert::uid_validity(mailbox.uid_validity));
+    Ok(empty.apply(&changes))
+}
