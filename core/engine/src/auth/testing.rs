@@ -133,6 +133,8 @@ impl Passwords for FakePasswords {
 pub(super) struct FakeAccounts {
     pub index: MemoryIndex,
     pub away: AtomicBool,
+    /// Rows read as switched off by somebody who raised no version.
+    pub switched_off: AtomicBool,
     pub changes: Mutex<Vec<Change>>,
 }
 
@@ -173,7 +175,11 @@ impl Accounts for FakeAccounts {
         if self.away.load(Ordering::SeqCst) {
             return Err(Error::Unavailable("cut".to_owned()));
         }
-        self.index.account(email).await
+        let mut row = self.index.account(email).await?;
+        if let Some(row) = &mut row {
+            row.active &= !self.switched_off.load(Ordering::SeqCst);
+        }
+        Ok(row)
     }
 
     async fn change(&self, change: Change) -> Result<Outcome, Error> {

@@ -295,7 +295,12 @@ async fn memory_is_bounded_and_a_flood_does_not_lift_a_ban() {
             .await
             .expect("open");
     }
-    let held = throttle.admit(&peer("192.0.2.2"), ADA).await.expect("open");
+    let busy = peer("192.0.2.2");
+    let mut held = Vec::new();
+    for n in 0..10 {
+        let name = format!("held{n}@example.test");
+        held.push(throttle.admit(&busy, &name).await.expect("open"));
+    }
     for n in 0..5000u32 {
         let ip = format!("10.{}.{}.1", n >> 8, n & 255);
         let name = format!("flood{n}@example.test");
@@ -306,7 +311,13 @@ async fn memory_is_bounded_and_a_flood_does_not_lift_a_ban() {
     }
     let tried = attempt(&throttle, "192.0.2.1", ADA, Settled::Success);
     assert_eq!(tried.await, Err(Closed::Address));
-    held.settle(Settled::Failure);
+    let more = throttle.admit(&busy, ADA).now_or_never();
+    assert!(more.is_none(), "attempts under way are not forgotten");
+    for reservation in held {
+        reservation.settle(Settled::Failure);
+    }
+    let more = attempt(&throttle, "192.0.2.2", ADA, Settled::Success);
+    assert_eq!(more.await, Err(Closed::Address));
     tokio::time::advance(60 * MINUTE).await;
     // What no longer counts goes before anything else.
     for n in 0..20 {

@@ -138,6 +138,16 @@ async fn attack_31_a_changed_or_disabled_account_does_not_profit_from_its_past()
 }
 
 #[tokio::test(start_paused = true)]
+async fn attack_31_an_account_switched_off_by_hand_does_not_profit_either() {
+    let house = House::new().await;
+    assert!(login(&house, HOME, ADA, "secret").await.is_ok());
+    let version = house.accounts.row(ADA).await.version;
+    house.accounts.switched_off.store(true, Ordering::SeqCst);
+    assert_eq!(login(&house, HOME, ADA, "secret").await, denied());
+    assert_eq!(house.accounts.row(ADA).await.version, version);
+}
+
+#[tokio::test(start_paused = true)]
 async fn attack_31_what_changes_while_the_password_is_looked_at_decides() {
     for (change, expected) in [
         ("off", denied()),

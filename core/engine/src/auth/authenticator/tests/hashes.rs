@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use postrider_storage::index::AuthType;
+use tokio::sync::Semaphore;
 
 use super::super::super::hasher::Hasher;
 use super::*;
@@ -61,6 +62,36 @@ async fn logins_at_once_agree_on_one_upgraded_hash() {
     let row = house.accounts.row("old@example.test").await;
     assert_eq!(row.password.as_deref(), Some("strong:secret"));
     assert!(versions.iter().all(|it| *it == row.version), "{versions:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_undoes_no_change_made_meanwhile() {
+    let house = House::new().await;
+    let old = "old@example.test";
+    let account = house
+        .accounts
+        .add(old, Some("weak:secret"), AuthType::Local)
+        .await;
+    let gate = Arc::new(Semaphore::new(1));
+    *house.passwords.gate.lock().unwrap() = Some(gate.clone());
+    let auth = house.auth.clone();
+    let attempt = House::attempt(HOME, old, "secret");
+    let judged = tokio::spawn(async move { auth.authenticate(attempt).await });
+    // The comparison has its permit, the new hash waits for one.
+    while house.passwords.work() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let change = SetPassword {
+        account,
+        password: Some("strong:new".to_owned()),
+        only_if: None,
+        now: Timestamp(0),
+    };
+    house.accounts.apply(Change::SetPassword(change)).await;
+    gate.add_permits(10);
+    assert_eq!(judged.await.unwrap().err(), Some(Verdict::Denied));
+    let row = house.accounts.row(old).await;
+    assert_eq!(row.password.as_deref(), Some("strong:new"));
 }
 
 #[tokio::test(start_paused = true)]
