@@ -11,7 +11,7 @@ use postrider_protocol::smtp::ask::{
 use super::asks::{Asks, Desk};
 use super::wire::Wire;
 use crate::delivery::{Answers, Incoming, Recipient};
-use crate::directory::Unroutable;
+use crate::directory::{Target, Unroutable};
 
 /// What SMTP and LMTP differ in here.
 pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'static {
@@ -91,7 +91,7 @@ impl<S: Mail> SmtpAsks<S> {
             }
         };
         let size = size.unwrap_or(0);
-        let full = route.accounts.iter().any(|account| {
+        let full = route.targets.iter().any(|Target { account, .. }| {
             let quota = account.quota.unwrap_or(u64::MAX);
             account.used >= quota || account.used.saturating_add(size) > quota
         });
@@ -100,7 +100,7 @@ impl<S: Mail> SmtpAsks<S> {
         }
         self.recipients.push(Recipient {
             path,
-            accounts: route.accounts,
+            targets: route.targets,
         });
         RecipientAnswer::Accepted
     }

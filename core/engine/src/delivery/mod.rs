@@ -27,8 +27,9 @@ use sha2::{Digest, Sha256};
 use crate::actor::Taker;
 use crate::blob::{BlobPool, Spooled};
 use crate::clock;
+use crate::directory::Target;
 use crate::filter::{Chain, Message, Verdict};
-use crate::index::{IndexPool, boxed};
+use crate::index::IndexPool;
 use crate::mailbox::Mailboxes;
 use crate::net::peer::Peer;
 use crate::telemetry::metrics::{DELIVERY_SECONDS, MESSAGE_BYTES, RECIPIENTS};
@@ -70,7 +71,7 @@ pub struct Recipient {
     /// The forward-path; `None` is `<Postmaster>`.
     pub path: Option<Address>,
     /// Who gets the message.
-    pub accounts: Vec<Account>,
+    pub targets: Vec<Target>,
 }
 
 impl Recipient {
@@ -172,14 +173,15 @@ impl Delivery {
 
     /// One change for all accounts, all or none.
     async fn together(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Delivered {
-        let mut accounts = BTreeMap::new();
+        let mut targets = BTreeMap::new();
         for recipient in incoming.recipients {
-            for account in &recipient.accounts {
-                accounts.entry(account.id).or_insert((account, recipient));
+            for target in &recipient.targets {
+                let id = target.account.id;
+                targets.entry(id).or_insert((target, recipient));
             }
         }
-        let copies = accounts.values().map(|(account, recipient)| {
-            self.prepare(incoming, header, added, account, recipient.name())
+        let copies = targets.values().map(|(target, recipient)| {
+            self.prepare(incoming, header, added, target, recipient.name())
         });
         let copies: Result<Vec<Copy>, Error> = join_all(copies).await.into_iter().collect();
         let copies = match copies {
@@ -212,15 +214,16 @@ impl Delivery {
         let mut outcomes = Vec::new();
         for recipient in incoming.recipients {
             let mut outcome = Delivered::Accepted;
-            for account in &recipient.accounts {
-                let one = match done.get(&account.id) {
+            for target in &recipient.targets {
+                let id = target.account.id;
+                let one = match done.get(&id) {
                     Some(before) => *before,
                     None => {
-                        self.one(incoming, header, added, account, recipient.name())
+                        self.one(incoming, header, added, target, recipient.name())
                             .await
                     }
                 };
-                done.insert(account.id, one);
+                done.insert(id, one);
                 if one != Delivered::Accepted {
                     outcome = one;
                 }
@@ -235,10 +238,10 @@ impl Delivery {
         incoming: &Incoming<'_>,
         header: &Bytes,
         added: &[u8],
-        account: &Account,
+        target: &Target,
         to: String,
     ) -> Delivered {
-        let copy = match self.prepare(incoming, header, added, account, to).await {
+        let copy = match self.prepare(incoming, header, added, target, to).await {
             Ok(copy) => copy,
             Err(error) => return failed(&error),
         };
@@ -257,16 +260,11 @@ impl Delivery {
         incoming: &Incoming<'_>,
         header: &Bytes,
         added: &[u8],
-        account: &Account,
+        target: &Target,
         to: String,
     ) -> Result<Copy, Error> {
-        let id = account.id;
+        let Target { account, inbox } = target;
         let now = clock::now();
-        let inbox = self
-            .index
-            .read(move |index| boxed(index.mailbox(id, INBOX)))
-            .await?
-            .ok_or(Error::NotFound("mailbox"))?;
         let prefix = trace::prefix(&self.hostname, incoming, header, added, now);
         let meta = BlobMeta {
             account: account.email.clone(),
@@ -279,10 +277,10 @@ impl Delivery {
             .keep(prefix, incoming.spooled, incoming.taker, &meta, now)
             .await?;
         Ok(Copy {
-            mailbox: inbox.id,
+            mailbox: *inbox,
             append: Append {
-                account: id,
-                mailbox: inbox.id,
+                account: account.id,
+                mailbox: *inbox,
                 blob,
                 flags: Flags::default(),
                 keywords: Vec::new(),

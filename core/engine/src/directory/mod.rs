@@ -9,7 +9,7 @@
 
 mod route;
 
-pub use route::{Directory, Route, Unroutable};
+pub use route::{Directory, Route, Target, Unroutable};
 
 /// Accounts that one address may lead to.
 pub const TARGETS: usize = 1000;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use postrider_protocol::message::address::Address;
 use postrider_storage::Error;
-use postrider_storage::index::{Account, AccountId};
+use postrider_storage::index::{Account, AccountId, INBOX, KnownAddress, MailboxId};
 
 use super::{DEPTH, TARGETS};
 use crate::index::{IndexPool, boxed};
@@ -13,7 +13,16 @@ use crate::index::{IndexPool, boxed};
 #[derive(Clone, Debug, Default)]
 pub struct Route {
     /// The accounts, each once.
-    pub accounts: Vec<Account>,
+    pub targets: Vec<Target>,
+}
+
+/// An account that gets a message.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The account.
+    pub account: Account,
+    /// Its INBOX.
+    pub inbox: MailboxId,
 }
 
 /// Why an address leads nowhere.
@@ -77,12 +86,13 @@ impl Directory {
         match found {
             Err(Unroutable::Unknown) if is_postmaster(recipient) => {
                 let domain = recipient.domain().name().ok_or(Unroutable::Foreign)?;
-                self.postmaster_of(domain).await
+                match self.postmaster_of(domain).await {
+                    Err(Unroutable::Unknown) => self.postmaster().await,
+                    found => found,
+                }
             }
             Err(error) => Err(error),
-            Ok(()) => Ok(Route {
-                accounts: search.accounts.into_values().collect(),
-            }),
+            Ok(()) => Ok(search.into()),
         }
     }
 
@@ -116,9 +126,9 @@ impl Directory {
             ..Search::default()
         };
         match self.follow(sender.clone(), &mut search).await {
-            Ok(()) => Ok(search.accounts.contains_key(&account.id)),
+            Ok(()) => Ok(search.targets.contains_key(&account.id)),
             Err(error @ Unroutable::Unavailable(_)) => Err(error),
-            Err(_) => Ok(search.accounts.contains_key(&account.id)),
+            Err(_) => Ok(search.targets.contains_key(&account.id)),
         }
     }
 
@@ -134,10 +144,9 @@ impl Directory {
                 let first = depth == 0;
                 match self.step(&address, search.catch_all).await {
                     Ok(hop) => {
-                        let account = hop.account.into_iter();
-                        search
-                            .accounts
-                            .extend(account.map(|account| (account.id, account)));
+                        let target = hop.target.into_iter();
+                        let targets = target.map(|target| (target.account.id, target));
+                        search.targets.extend(targets);
                         next.extend(hop.aliases);
                     }
                     Err(Unroutable::Foreign) if !first => return Err(Unroutable::ForeignAlias),
@@ -150,11 +159,11 @@ impl Directory {
                     }
                 }
             }
-            if search.accounts.len() + next.len() > TARGETS {
+            if search.targets.len() + next.len() > TARGETS {
                 return Err(Unroutable::Loop);
             }
             if next.is_empty() {
-                return match (search.accounts.is_empty(), search.dead.take()) {
+                return match (search.targets.is_empty(), search.dead.take()) {
                     (false, _) => Ok(()),
                     (true, Some(error)) => Err(error),
                     (true, None) => Err(Unroutable::Loop),
@@ -172,40 +181,39 @@ impl Directory {
             .name()
             .ok_or(Unroutable::Foreign)?
             .to_owned();
-        let key = name.clone();
-        let domain = self
-            .index
-            .read(move |index| boxed(async move { index.domain(&key).await }))
-            .await?
-            .ok_or(Unroutable::Foreign)?;
-        if !domain.active {
-            return Err(Unroutable::Disabled);
-        }
         let bare = self.without_detail(address);
         let mut keys = vec![key_of(address)];
         if bare != *address {
             keys.push(key_of(&bare));
         }
-        for key in &keys {
-            let aliases = self.destinations(key.clone()).await?;
+        let (domain, addresses) = (name.clone(), keys.clone());
+        let known = self
+            .index
+            .read(move |index| boxed(async move { index.addresses(&domain, &addresses).await }))
+            .await?;
+        if !known.domain.ok_or(Unroutable::Foreign)?.active {
+            return Err(Unroutable::Disabled);
+        }
+        for found in &known.addresses {
             // An alias to itself means "and keep a copy": the account gets it too.
+            let aliases = parsed(&found.destinations);
             let (own, others): (Vec<_>, Vec<_>) = aliases
                 .into_iter()
                 .partition(|to| keys.contains(&key_of(to)));
             if !others.is_empty() {
-                let account = match own.is_empty() {
+                let target = match own.is_empty() {
                     true => None,
-                    false => self.account_of(&keys).await?,
+                    false => target_of(&known.addresses)?,
                 };
                 return Ok(Hop {
-                    account,
+                    target,
                     aliases: others,
                 });
             }
         }
-        if let Some(account) = self.account_of(&keys).await? {
+        if let Some(target) = target_of(&known.addresses)? {
             return Ok(Hop {
-                account: Some(account),
+                target: Some(target),
                 aliases: Vec::new(),
             });
         }
@@ -213,7 +221,7 @@ impl Directory {
             let aliases = self.destinations(format!("@{name}")).await?;
             if !aliases.is_empty() {
                 return Ok(Hop {
-                    account: None,
+                    target: None,
                     aliases,
                 });
             }
@@ -221,35 +229,12 @@ impl Directory {
         Err(Unroutable::Unknown)
     }
 
-    async fn account_of(&self, keys: &[String]) -> Result<Option<Account>, Unroutable> {
-        for key in keys {
-            let key = key.clone();
-            let account = self
-                .index
-                .read(move |index| boxed(async move { index.account(&key).await }))
-                .await?;
-            match account {
-                Some(account) if account.enabled() => return Ok(Some(account)),
-                Some(_) => return Err(Unroutable::Disabled),
-                None => {}
-            }
-        }
-        Ok(None)
-    }
-
     async fn destinations(&self, source: String) -> Result<Vec<Address>, Unroutable> {
         let destinations = self
             .index
             .read(move |index| boxed(async move { index.destinations(&source).await }))
             .await?;
-        let parse = |to: String| match to.parse::<Address>() {
-            Ok(address) => Some(address),
-            Err(error) => {
-                tracing::warn!(destination = %to, %error, "alias destination is no address");
-                None
-            }
-        };
-        Ok(destinations.into_iter().filter_map(parse).collect())
+        Ok(parsed(&destinations))
     }
 
     async fn postmaster(&self) -> Result<Route, Unroutable> {
@@ -257,11 +242,7 @@ impl Directory {
         if let Ok(own) = format!("postmaster@{hostname}").parse() {
             let mut search = Search::default();
             match self.follow(own, &mut search).await {
-                Ok(()) => {
-                    return Ok(Route {
-                        accounts: search.accounts.into_values().collect(),
-                    });
-                }
+                Ok(()) => return Ok(search.into()),
                 Err(error @ Unroutable::Unavailable(_)) => return Err(error),
                 Err(_) => {}
             }
@@ -281,9 +262,7 @@ impl Directory {
         if let Some(postmaster) = &self.postmaster {
             let mut search = Search::default();
             if self.follow(postmaster.clone(), &mut search).await.is_ok() {
-                return Ok(Route {
-                    accounts: search.accounts.into_values().collect(),
-                });
+                return Ok(search.into());
             }
         }
         let name = domain.to_owned();
@@ -294,12 +273,20 @@ impl Directory {
         let first = accounts
             .into_iter()
             .filter(Account::enabled)
-            .min_by_key(|account| account.id);
-        first
-            .map(|account| Route {
-                accounts: vec![account],
-            })
-            .ok_or(Unroutable::Unknown)
+            .min_by_key(|account| account.id)
+            .ok_or(Unroutable::Unknown)?;
+        let id = first.id;
+        let inbox = self
+            .index
+            .read(move |index| boxed(index.mailbox(id, INBOX)))
+            .await?
+            .ok_or(Unroutable::Unknown)?;
+        Ok(Route {
+            targets: vec![Target {
+                account: first,
+                inbox: inbox.id,
+            }],
+        })
     }
 
     fn without_detail(&self, address: &Address) -> Address {
@@ -319,7 +306,7 @@ enum CatchAll {
 
 #[derive(Debug, Default)]
 struct Search {
-    accounts: BTreeMap<AccountId, Account>,
+    targets: BTreeMap<AccountId, Target>,
     seen: HashSet<String>,
     catch_all: CatchAll,
     dead: Option<Unroutable>,
@@ -328,7 +315,7 @@ struct Search {
 /// Where one address leads at once.
 #[derive(Debug)]
 struct Hop {
-    account: Option<Account>,
+    target: Option<Target>,
     aliases: Vec<Address>,
 }
 
@@ -340,3 +327,45 @@ fn key_of(address: &Address) -> String {
 fn is_postmaster(address: &Address) -> bool {
     address.local().eq_ignore_ascii_case("postmaster")
 }
+
+impl From<Search> for Route {
+    fn from(search: Search) -> Self {
+        Self {
+            targets: search.targets.into_values().collect(),
+        }
+    }
+}
+
+/// The account among these addresses.
+fn target_of(addresses: &[KnownAddress]) -> Result<Option<Target>, Unroutable> {
+    for found in addresses {
+        match (&found.account, found.inbox) {
+            (Some(account), _) if !account.enabled() => return Err(Unroutable::Disabled),
+            (Some(account), Some(inbox)) => {
+                return Ok(Some(Target {
+                    account: account.clone(),
+                    inbox,
+                }));
+            }
+            // Every account has an INBOX; one that has none is broken, and that is our trouble.
+            (Some(_), None) => return Err(Error::Corrupt("account without INBOX".into()).into()),
+            (None, _) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Destinations of aliases as addresses. One that is none leads nowhere.
+fn parsed(destinations: &[String]) -> Vec<Address> {
+    let parse = |to: &String| match to.parse::<Address>() {
+        Ok(address) => Some(address),
+        Err(error) => {
+            tracing::warn!(destination = %to, %error, "alias destination is no address");
+            None
+        }
+    };
+    destinations.iter().filter_map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ mod schema;
 mod sqlite;
 
 pub use account::{Account, DEFAULT_QUOTA, NewAccount};
-pub use alias::Alias;
+pub use alias::{Addresses, Alias, KnownAddress};
 pub use change::*;
 pub use domain::{AuthType, Domain};
 pub use id::{AccountId, BlobId, DomainId, MailboxId, ModSeq, Timestamp, Uid, UidValidity};
@@ -53,6 +53,26 @@ pub trait Index: Send + Sync + 'static {
     async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error>;
     /// Where mail for `source` (an address or `@domain`) leads: destinations of its active aliases.
     async fn destinations(&self, source: &str) -> Result<Vec<String>, Error>;
+    /// What the index knows of addresses of one domain, as one consistent state: what a delivery asks first.
+    async fn addresses(&self, domain: &str, addresses: &[String]) -> Result<Addresses, Error> {
+        let mut found = Addresses {
+            domain: self.domain(domain).await?,
+            addresses: Vec::with_capacity(addresses.len()),
+        };
+        for address in addresses {
+            let account = self.account(address).await?;
+            let inbox = match &account {
+                Some(account) => self.mailbox(account.id, INBOX).await?,
+                None => None,
+            };
+            found.addresses.push(KnownAddress {
+                destinations: self.destinations(address).await?,
+                account,
+                inbox: inbox.map(|inbox| inbox.id),
+            });
+        }
+        Ok(found)
+    }
     /// All aliases by source and destination, of one domain if named.
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error>;
 

@@ -43,8 +43,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::{connect::Purpose, fault::Fault, generation::Foreign};
 use super::{
-    Account, AccountId, Alias, BlobId, BlobRef, Change, Domain, Expunged, Index, Mailbox,
-    MailboxChanges, MailboxId, ModSeq, Outcome, Uid,
+    Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, Domain, Expunged, INBOX, Index,
+    KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome, Uid,
 };
 use crate::Error;
 
@@ -246,6 +246,30 @@ impl Index for SqliteIndex {
         let source = source.to_owned();
         self.read(move |conn| alias::destinations(conn, &source))
             .await
+    }
+
+    async fn addresses(&self, domain: &str, addresses: &[String]) -> Result<Addresses, Error> {
+        let (domain, addresses) = (domain.to_owned(), addresses.to_vec());
+        self.read(move |conn| {
+            let mut found = Addresses {
+                domain: domain::by_name(conn, &domain)?,
+                addresses: Vec::with_capacity(addresses.len()),
+            };
+            for address in &addresses {
+                let account = account::by_email(conn, address)?;
+                let inbox = match &account {
+                    Some(account) => mailbox::by_name(conn, account.id, INBOX)?,
+                    None => None,
+                };
+                found.addresses.push(KnownAddress {
+                    destinations: alias::destinations(conn, address)?,
+                    account,
+                    inbox: inbox.map(|inbox| inbox.id),
+                });
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> {
