@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use postrider_protocol::sasl::{Credentials, Verdict};
@@ -21,6 +21,7 @@ use super::local::{Accounts, LocalResolver, Passwords};
 use super::name::fold;
 use super::resolver::{Caching, Chain, Request, Resolver};
 use super::throttle::Throttle;
+use crate::clock::now;
 use crate::config;
 use crate::net::peer::{AddressKey, Peer};
 
@@ -289,14 +290,6 @@ impl Shared {
             }
         });
     }
-}
-
-/// Now, in the index's units. A clock before 1970 reads as 1970.
-fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
