@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::actor::{Arbiters, Failures, ServiceRuntime};
-use crate::auth::Resolver;
+use crate::auth::{Authenticator, Resolver};
 use crate::config::{Bind, Config, Program, Service};
 use crate::filter::{Filter, OnFailure};
 use crate::index::IndexPool;
@@ -73,6 +73,7 @@ pub struct Running {
     binds: Vec<(Service, Bind)>,
     certificates: Arc<Certificates>,
     limiter: Limiter,
+    auth: Authenticator,
     failures: Mutex<Failures>,
     stages: crate::actor::Stages,
     runtime: ServiceRuntime,
@@ -118,12 +119,13 @@ impl Running {
         &self.index
     }
 
-    /// Takes over what can change under running connections: certificates and limits. Reads files: blocks for a moment.
+    /// Takes over what can change under running connections: certificates, limits, throttle. Reads files: blocks for a moment.
     ///
     /// # Errors
     /// A certificate that is no good; the old one stays.
     pub fn reload(&self, config: &Config) -> Result<(), CertificateError> {
         self.limiter.set((&config.limits).into());
+        self.auth.set(&config.auth, config.limits.exempt.clone());
         self.certificates.reload()
     }
 

@@ -10,6 +10,7 @@ use postrider_protocol::session::{
 };
 use postrider_storage::index::{Account, BlobRef};
 
+use super::meter;
 use super::signals::Signals;
 use super::wire::{Broken, End, Wire};
 use crate::actor::{ByteCount, Taker};
@@ -17,7 +18,6 @@ use crate::auth::Attempt;
 use crate::blob::Spool;
 use crate::engine::{Entry, Services};
 use crate::net::limit::Permit;
-use crate::telemetry::metrics::COMMANDS;
 
 /// How a protocol's questions are answered. One value a connection.
 pub(crate) trait Asks: Send + Unpin + 'static {
@@ -34,8 +34,8 @@ pub(crate) trait Asks: Send + Unpin + 'static {
     /// What the connection has on its desk.
     fn desk(&mut self) -> &mut Desk;
 
-    /// Name of the protocol and of the command that the session began last, for metrics.
-    fn command(session: &Self::Session) -> (&'static str, &'static str);
+    /// Name of the command that the session began last, for metrics.
+    fn command(session: &Self::Session) -> &'static str;
 
     /// TLS stands.
     fn secured(&mut self, _: &Wire) {}
@@ -48,12 +48,11 @@ pub(crate) trait Asks: Send + Unpin + 'static {
         self.desk().heard = Some(Instant::now());
     }
 
-    /// The session has seen the line.
-    fn spoke(&mut self, session: &Self::Session) {
-        let (protocol, command) = Self::command(session);
-        self.desk().command = (protocol, command);
-        if !command.is_empty() {
-            metrics::counter!(COMMANDS, "service" => protocol, "command" => command).increment(1);
+    /// All that the line asked for is done.
+    fn answered(&mut self, session: &Self::Session) {
+        let desk = self.desk();
+        if let Some(heard) = desk.heard.take() {
+            meter::command(desk.service, Self::command(session), heard.elapsed());
         }
     }
 
@@ -107,7 +106,8 @@ pub(crate) struct Desk {
     pub body: Option<OpenBody>,
     newlines: Newlines,
     heard: Option<Instant>,
-    command: (&'static str, &'static str),
+    /// Name of the service, for logs and metrics.
+    pub service: &'static str,
 }
 
 /// A body that a session may send octets of.
@@ -121,7 +121,12 @@ pub(crate) enum OpenBody {
 
 impl Desk {
     /// An empty desk.
-    pub fn new(services: Services, signals: Signals, permit: Permit) -> Self {
+    pub fn new(
+        services: Services,
+        service: &'static str,
+        signals: Signals,
+        permit: Permit,
+    ) -> Self {
         let most = ByteCount::bytes(services.config.limits.message_size.0.saturating_mul(2));
         Self {
             taker: services.budget.taker(most),
@@ -134,7 +139,7 @@ impl Desk {
             body: None,
             newlines: Newlines::default(),
             heard: None,
-            command: ("", ""),
+            service,
         }
     }
 
@@ -143,7 +148,7 @@ impl Desk {
         let attempt = Attempt {
             credentials,
             peer: wire.peer().clone(),
-            protocol: self.command.0,
+            protocol: self.service,
         };
         let account = match self.services.auth.authenticate(attempt).await {
             Ok(account) => account,

@@ -10,6 +10,7 @@
 
 mod asks;
 mod imap;
+mod meter;
 mod pop3;
 mod signals;
 mod smtp;
@@ -105,6 +106,7 @@ pub(crate) async fn serve<A: Asks>(mut parts: Parts<A>, signals: Signals) {
     let Parts { wire, asks, .. } = &mut parts;
     asks.closed().await;
     let (received, sent) = wire.octets();
+    meter::octets(asks.desk().service, received, sent);
     match end {
         Ok(End::Said) => {
             wire.close().await;
@@ -157,7 +159,10 @@ async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<En
         }
         actions = match next {
             Some(actions) => actions,
-            None => listen(wire, session, signals, asks).await?,
+            None => {
+                asks.answered(session);
+                listen(wire, session, signals, asks).await?
+            }
         };
         if matches!(wire.end(), Some(End::Gone)) {
             return Ok(End::Gone);
@@ -181,7 +186,6 @@ async fn listen<A: Asks>(
                 true => session.on(Input::Line(&line)),
                 false => session.on_pipelined(&line),
             };
-            asks.spoke(session);
             actions
         }
         Event::LineTooLong => session.on(Input::LineTooLong),

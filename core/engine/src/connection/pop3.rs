@@ -133,7 +133,7 @@ impl Asks for Pop3Asks {
         &mut self.desk
     }
 
-    fn command(session: &Pop3Session) -> (&'static str, &'static str) {
-        ("pop3", session.last_command())
+    fn command(session: &Pop3Session) -> &'static str {
+        session.last_command()
     }
 }

@@ -15,8 +15,6 @@ use crate::directory::{Target, Unroutable};
 
 /// What SMTP and LMTP differ in here.
 pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'static {
-    /// For metrics.
-    const NAME: &'static str;
     /// Whether recipients share an answer.
     const ANSWERS: Answers;
     /// For metrics.
@@ -24,7 +22,6 @@ pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'sta
 }
 
 impl Mail for SmtpSession {
-    const NAME: &'static str = "smtp";
     const ANSWERS: Answers = Answers::One;
 
     fn last_command(&self) -> &'static str {
@@ -33,7 +30,6 @@ impl Mail for SmtpSession {
 }
 
 impl Mail for LmtpSession {
-    const NAME: &'static str = "lmtp";
     const ANSWERS: Answers = Answers::Each;
 
     fn last_command(&self) -> &'static str {
@@ -153,8 +149,8 @@ impl<S: Mail> Asks for SmtpAsks<S> {
         &mut self.desk
     }
 
-    fn command(session: &S) -> (&'static str, &'static str) {
-        (S::NAME, session.last_command())
+    fn command(session: &S) -> &'static str {
+        session.last_command()
     }
 }
 

@@ -183,7 +183,12 @@ impl Door {
         let signals = Signals::default();
         let span = self.span(&peer);
         let wire = Wire::new(stream, peer, starttls, self.deadlines);
-        let desk = Desk::new(self.services.clone(), signals.clone(), permit);
+        let desk = Desk::new(
+            self.services.clone(),
+            self.settings.service.name(),
+            signals.clone(),
+            permit,
+        );
         match self.settings.service {
             Service::Imap | Service::Imaps => {
                 let session = ImapSession::new(self.imap.clone());

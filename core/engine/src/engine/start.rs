@@ -37,6 +37,11 @@ const CERTIFICATES: Duration = Duration::from_secs(5);
 const SOCKET_MODE: u32 = 0o660;
 
 pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, StartError> {
+    // Before anything that counts is made: meters belong to the recorder that they find.
+    let metrics = match wants_metrics(&config, &parts.programs) {
+        true => telemetry::metrics::Metrics::install().ok(),
+        false => None,
+    };
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let runtime = ServiceRuntime::start(cores.max(2), BLOCKING)?;
     let arbiters = Arbiters::one_per_core()?;
@@ -104,6 +109,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         &certificates,
         &limiter,
         &arbiters,
+        metrics,
     )?;
     background(&services, &certificates);
     Ok(Running {
@@ -111,6 +117,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         binds: listening.binds,
         certificates,
         limiter,
+        auth: services.auth.clone(),
         failures: tokio::sync::Mutex::new(failures),
         stages,
         runtime,
@@ -209,6 +216,7 @@ fn listen(
     certificates: &Arc<Certificates>,
     limiter: &Limiter,
     arbiters: &Arbiters,
+    metrics: Option<telemetry::metrics::Metrics>,
 ) -> Result<Listening, StartError> {
     let config = &services.config;
     let mut listening = Listening::default();
@@ -258,7 +266,7 @@ fn listen(
     for (door, service, sockets) in doors {
         if service == Service::Metrics {
             for socket in sockets {
-                serve_metrics(services, socket, drain.clone());
+                serve_metrics(services, socket, metrics.clone(), drain.clone());
             }
             continue;
         }
@@ -278,10 +286,18 @@ fn serves(programs: &[Program], settings: &crate::config::Listener) -> bool {
     programs.is_empty() || programs.iter().any(of)
 }
 
-fn serve_metrics(services: &Services, socket: Socket, drain: CancellationToken) {
+fn serve_metrics(
+    services: &Services,
+    socket: Socket,
+    metrics: Option<telemetry::metrics::Metrics>,
+    drain: CancellationToken,
+) {
+    if let Some(metrics) = metrics.clone() {
+        services.runtime.handle().spawn(metrics.run_upkeep());
+    }
     let ready = services.clone();
     let endpoints = telemetry::http::Endpoints {
-        metrics: metrics(services),
+        metrics,
         ready: telemetry::http::Readiness::new(move || readiness(ready.clone())),
     };
     services.runtime.handle().spawn(async move {
@@ -293,14 +309,10 @@ fn serve_metrics(services: &Services, socket: Socket, drain: CancellationToken) 
     });
 }
 
-/// The metrics of this process, unless the embedding program has its own recorder.
-fn metrics(services: &Services) -> Option<telemetry::metrics::Metrics> {
-    let metrics = telemetry::metrics::Metrics::install().ok()?;
-    services
-        .runtime
-        .handle()
-        .spawn(metrics.clone().run_upkeep());
-    Some(metrics)
+/// Whether a listener shows metrics. Without one the embedding program's own recorder is left alone.
+fn wants_metrics(config: &Config, programs: &[Program]) -> bool {
+    let mut listeners = config.listeners.iter();
+    listeners.any(|it| it.service == Service::Metrics && serves(programs, it))
 }
 
 /// A message could be taken and read now.

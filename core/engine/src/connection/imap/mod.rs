@@ -210,8 +210,8 @@ impl Asks for ImapAsks {
         &mut self.desk
     }
 
-    fn command(session: &ImapSession) -> (&'static str, &'static str) {
-        ("imap", session.last_command())
+    fn command(session: &ImapSession) -> &'static str {
+        session.last_command()
     }
 }
 
