@@ -126,12 +126,12 @@ pub enum Ask {
         /// Which.
         uid: Uid,
     },
-    /// Reads ranges of a body into memory, at most [`OCTETS_PER_READ`] in all. Answer: [`Answer::Read`].
+    /// Reads a range of a body into memory, at most [`OCTETS_PER_READ`]. Answer: [`Answer::Read`].
     Read {
         /// Which.
         uid: Uid,
         /// Octets of the body.
-        ranges: Vec<Range<u64>>,
+        range: Range<u64>,
     },
     /// Undoes the transfer encoding of a part and opens the result as body (BINARY, RFC 3516). Answer: [`Answer::Body`], or
     /// [`Trouble::UnknownTransferEncoding`].
@@ -230,8 +230,8 @@ pub enum Answer {
         /// Octets in all.
         octets: u64,
     },
-    /// To `Read`, one for each range; a range beyond the end brings what there is.
-    Read(Vec<Bytes>),
+    /// To `Read`; a range beyond the end brings what there is.
+    Read(Bytes),
     /// To `Search`, rising; messages that are gone are left out.
     Found(Vec<Found>),
 }

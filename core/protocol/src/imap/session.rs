@@ -8,73 +8,30 @@
 //! **Bounds.** See [`Limits`].
 
 mod assembly;
+mod config;
+mod selected;
+mod step;
 mod tell;
+
+pub use self::config::{Config, Limits};
+pub(super) use self::selected::{Enabled, Selected};
+pub(super) use self::step::{Event, For, Step, Then};
 
 pub(super) use self::tell::{flags_of, mailbox_flags};
 
-use crate::sasl::exchange::{Channel, PlaintextLogin};
+use crate::sasl::exchange::Channel;
 use crate::session::{Action, Input, Output, Patience, Receive, Received, Session, SpoolStart};
-use crate::tls::{Secrecy, Tls};
+use crate::tls::Secrecy;
 
 use self::assembly::{Assembled, Assembly};
-use super::ask::{Access, Answer, Ask, Recent, Synced, Trouble};
+use super::ask::{Answer, Ask, Synced, Trouble};
 use super::command::{self, Refusal, Spec};
 use super::response::code::Code;
 use super::response::condition::{self, Condition};
 use super::response::trouble::{Missing, refusal};
 use super::syntax::command::{Command, CommandError, Numbering};
-use super::syntax::sequence::SequenceSet;
-use super::types::{SeqNum, Uid};
-use super::view::{Expunges, View};
-
-/// Numbers that bound a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Octets of a line before login.
-    pub line_before_login: usize,
-    /// Octets of a line.
-    pub line: usize,
-    /// Octets of a command with its literals before login.
-    pub command_before_login: usize,
-    /// Octets of a command with its literals, but for a message that is appended.
-    pub command: usize,
-    /// Octets of a message that is appended.
-    pub message: u64,
-    /// Commands in a row that were not understood before the connection is closed, before login.
-    pub errors_before_login: u32,
-    /// Commands in a row that were not understood before the connection is closed.
-    pub errors: u32,
-    /// Failed logins before the connection is closed.
-    pub login_failures: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            line_before_login: 8 * 1024,
-            line: 64 * 1024,
-            command_before_login: 16 * 1024,
-            command: 256 * 1024,
-            message: 100 << 20,
-            errors_before_login: 3,
-            errors: 20,
-            login_failures: 3,
-        }
-    }
-}
-
-/// What a session is told at its birth.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Name in the greeting.
-    pub hostname: String,
-    /// TLS on this listener.
-    pub tls: Tls,
-    /// Whether passwords may be sent in clear, because a proxy has ended the TLS.
-    pub plaintext_login: PlaintextLogin,
-    /// Its bounds.
-    pub limits: Limits,
-}
+use super::types::Uid;
+use super::view::Expunges;
 
 /// State of a connection (RFC 9051 section 3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,113 +44,6 @@ pub enum State {
     Selected,
     /// Said goodbye.
     Logout,
-}
-
-/// What the client switched on by ENABLE, or by using it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Enabled {
-    /// `IMAP4rev2`: UTF-8 names and strings, ESEARCH instead of SEARCH, no `\Recent`.
-    pub rev2: bool,
-}
-
-/// The selected mailbox.
-#[derive(Debug)]
-pub(super) struct Selected {
-    pub access: Access,
-    pub view: View,
-    /// Ranges of UIDs that are `\Recent` for this session, rising.
-    pub recent: Vec<std::ops::Range<u32>>,
-    /// What `$` stands for (SEARCHRES, RFC 5182), rising.
-    pub saved: Vec<Uid>,
-}
-
-/// Something happened that a command waited for.
-#[derive(Debug)]
-pub(super) enum Event<'a> {
-    Answer(Answer),
-    Line(&'a [u8]),
-    Received(Received),
-    Changed,
-    Resume,
-    Secured,
-}
-
-/// What a command does when what it waited for happens.
-pub(super) type Then = Box<dyn FnOnce(&mut ImapSession, Event<'_>) -> Result<Step, Refusal> + Send>;
-
-/// What a command waits for.
-#[derive(Debug)]
-pub(super) enum For {
-    Answer(Ask),
-    /// One more line, which is not a command.
-    Line,
-    /// One more line, or a change.
-    LineOrChange,
-    /// Octets into the spool.
-    Spool(u64),
-    /// Octets thrown away.
-    Discard(u64),
-    /// The text so far written.
-    Resume,
-    /// The handshake.
-    StartTls,
-}
-
-/// One step of a command.
-pub(super) enum Step {
-    /// It is done: tagged `OK` with this code.
-    Done(Option<Code>),
-    /// It is done and the tagged response is sent already.
-    Silent,
-    /// It waits.
-    Wait(For, Then),
-}
-
-impl Step {
-    /// Done, and answered already.
-    pub fn silent() -> Result<Step, Refusal> {
-        Ok(Step::Silent)
-    }
-
-    /// Done, without a response code.
-    pub fn done() -> Result<Step, Refusal> {
-        Ok(Step::Done(None))
-    }
-
-    /// Asks, and goes on with the answer. A refusal ends the command with the `NO` that belongs to it.
-    pub fn ask(
-        ask: Ask,
-        then: impl FnOnce(&mut ImapSession, Answer) -> Result<Step, Refusal> + Send + 'static,
-    ) -> Result<Step, Refusal> {
-        Step::wait(For::Answer(ask), |session, event| match event {
-            Event::Answer(Answer::Refused(trouble)) => Err(trouble.into()),
-            Event::Answer(answer) => then(session, answer),
-            _ => Err(Refusal::Bug),
-        })
-    }
-
-    /// Asks for something whose only good answer is [`Answer::Done`], and is done with it.
-    pub fn ask_done(ask: Ask) -> Result<Step, Refusal> {
-        Step::ask(ask, |_, answer| match answer {
-            Answer::Done => Step::done(),
-            _ => Err(Refusal::Bug),
-        })
-    }
-
-    /// Lets what was said so far go out, and goes on.
-    pub fn resume(
-        then: impl FnOnce(&mut ImapSession) -> Result<Step, Refusal> + Send + 'static,
-    ) -> Result<Step, Refusal> {
-        Step::wait(For::Resume, |session, _| then(session))
-    }
-
-    /// Waits for anything.
-    pub fn wait(
-        what: For,
-        then: impl FnOnce(&mut ImapSession, Event<'_>) -> Result<Step, Refusal> + Send + 'static,
-    ) -> Result<Step, Refusal> {
-        Ok(Step::Wait(what, Box::new(then)))
-    }
 }
 
 /// The command that is running.
@@ -323,21 +173,6 @@ impl ImapSession {
         Channel::of(self.secrecy, self.config.plaintext_login)
     }
 
-    /// The selected mailbox.
-    pub(super) fn selected(&mut self) -> Result<&mut Selected, Refusal> {
-        self.selected.as_mut().ok_or(Refusal::Bug)
-    }
-
-    /// Whether `\Recent` is to be taken: a rev1 client with the mailbox selected read-write.
-    pub(super) fn recent(&self) -> Recent {
-        match &self.selected {
-            Some(selected) if selected.access == Access::ReadWrite && !self.enabled.rev2 => {
-                Recent::Claim
-            }
-            _ => Recent::Leave,
-        }
-    }
-
     /// Whether the open command names messages by UID.
     pub(super) fn by_uid(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.by_uid)
@@ -346,47 +181,6 @@ impl ImapSession {
     /// Tag of the open command, for ESEARCH.
     pub(super) fn tag(&self) -> &str {
         self.open.as_ref().map_or("", |open| &open.tag)
-    }
-
-    /// The messages that a set names, by UID, rising. A sequence number beyond the last message is an error; a UID that names
-    /// nothing is not (RFC 9051 section 6.4.9).
-    pub(super) fn named(&mut self, set: &SequenceSet) -> Result<Vec<Uid>, Refusal> {
-        let by_uid = self.by_uid();
-        let selected = self.selected()?;
-        let messages = selected.view.messages();
-        let SequenceSet::Listed(listed) = set else {
-            return Ok(selected.saved.clone());
-        };
-        let mut uids = Vec::new();
-        if by_uid {
-            for (first, last) in listed.resolve(messages.last_uid()).ranges() {
-                let from = messages.iter_from(*first).map(|(_, entry)| entry.uid);
-                uids.extend(from.take_while(|uid| uid <= last));
-            }
-            return Ok(uids);
-        }
-        if listed.largest_written() > messages.count() || messages.count() == 0 {
-            return Err(Refusal::Bad("no message has this sequence number"));
-        }
-        for (first, last) in listed.resolve(SeqNum(messages.count())).ranges() {
-            let Some(from) = messages.get(*first) else {
-                continue;
-            };
-            let from = messages.iter_from(from.uid);
-            uids.extend(
-                from.take_while(|(seq, _)| seq <= last)
-                    .map(|(_, entry)| entry.uid),
-            );
-        }
-        Ok(uids)
-    }
-
-    /// Nothing changes in a mailbox that was EXAMINEd.
-    pub(super) fn needs_write(&mut self) -> Result<(), Refusal> {
-        match self.selected()?.access {
-            Access::ReadWrite => Ok(()),
-            Access::ReadOnly => Err(Refusal::No(None, "mailbox is selected read-only")),
-        }
     }
 
     /// No mailbox is selected any longer. A rev2 client is told (RFC 9051 section 7.1).

@@ -259,8 +259,7 @@ impl Chunks {
     }
 
     fn fill(&mut self, entries: Vec<Entry>) {
-        self.chunks
-            .extend(entries.chunks(CHUNK).map(|part| Arc::from(part)));
+        self.chunks.extend(entries.chunks(CHUNK).map(Arc::from));
     }
 
     fn into_snapshot(self, mut snapshot: Snapshot) -> Snapshot {

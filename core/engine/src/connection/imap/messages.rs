@@ -206,20 +206,12 @@ impl ImapAsks {
         Ok(Answer::Body { octets })
     }
 
-    pub(super) async fn read(&mut self, uid: Uid, ranges: Vec<Range<u64>>) -> Answered {
+    pub(super) async fn read(&mut self, uid: Uid, range: Range<u64>) -> Answered {
         let blob = self.blob(uid).await?;
-        let mut read = Vec::with_capacity(ranges.len());
-        let mut left = OCTETS_PER_READ;
-        for range in ranges {
-            let end = range
-                .end
-                .min(blob.size)
-                .min(range.start.saturating_add(left));
-            let range = range.start.min(end)..end;
-            left -= range.end - range.start;
-            read.push(self.octets(&blob, range).await?);
-        }
-        Ok(Answer::Read(read))
+        let most = range.start.saturating_add(OCTETS_PER_READ);
+        let end = range.end.min(blob.size).min(most);
+        let range = range.start.min(end)..end;
+        Ok(Answer::Read(self.octets(&blob, range).await?))
     }
 
     async fn octets(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Error> {

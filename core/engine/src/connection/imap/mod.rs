@@ -178,7 +178,7 @@ impl ImapAsks {
             Ask::Expunge { uids } => self.expunge(uids).await,
             Ask::Summaries { uids } => self.summaries(&uids).await,
             Ask::Body { uid } => self.body(uid).await,
-            Ask::Read { uid, ranges } => self.read(uid, ranges).await,
+            Ask::Read { uid, range } => self.read(uid, range).await,
             Ask::Decode {
                 uid,
                 range,

@@ -105,7 +105,8 @@ impl Names {
             let child_info = list.select.recursive_match
                 && list.select.subscribed
                 && self.children(name).any(|child| child.subscribed);
-            if !selected && !child_info && !(lsub && self.stands_for_child(name, list)) {
+            let stands_for = lsub && self.stands_for_child(name, list);
+            if !(selected || child_info || stands_for) {
                 continue;
             }
             let kind = match selected || !lsub {

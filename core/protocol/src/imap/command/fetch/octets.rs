@@ -228,7 +228,7 @@ fn locate(current: &mut Current, section: &Section) -> Located {
         None => Located::Nothing,
         Some(header) => Located::Ask(Ask::Read {
             uid: current.uid,
-            ranges: vec![header.start..header.end.min(header.start + OCTETS_PER_READ)],
+            range: header.start..header.end.min(header.start + OCTETS_PER_READ),
         }),
     }
 }
@@ -302,10 +302,7 @@ fn ask_for(ask: Ask, job: Job, queue: Queue, mut current: Current) -> Result<Ste
     Step::wait(For::Answer(ask), |session, event| {
         match event {
             Event::Answer(Answer::Body { octets }) if current.got_body(octets, &job) => {}
-            Event::Answer(Answer::Read(headers)) => {
-                let header = headers.into_iter().next().unwrap_or_default();
-                current.got = Some(Got::Header(header));
-            }
+            Event::Answer(Answer::Read(header)) => current.got = Some(Got::Header(header)),
             Event::Answer(Answer::Refused(Trouble::UnknownTransferEncoding)) => {
                 current.got = Some(Got::Undecodable);
             }
