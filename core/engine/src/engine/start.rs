@@ -33,6 +33,8 @@ use crate::telemetry;
 const BLOCKING: usize = 64;
 /// How often certificate files are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(5);
+/// How often left-over files are looked for.
+const SWEEP: Duration = Duration::from_secs(24 * 3600);
 /// Permissions of a unix socket: its owner and group.
 const SOCKET_MODE: u32 = 0o660;
 
@@ -179,8 +181,21 @@ async fn open_store(
     let root = root.clone();
     let open = runtime.spawn(async move { FilesystemStore::open(root).await });
     let opened = open.await.map_err(|gone| storage("store", gone))?;
-    let store = opened.map_err(|error| storage("store", error))?;
-    Ok(Arc::new(store))
+    let store = Arc::new(opened.map_err(|error| storage("store", error))?);
+    runtime.handle().spawn(sweep(store.clone()));
+    Ok(store)
+}
+
+/// Removes what interrupted writes left behind, now and every day.
+async fn sweep(store: Arc<FilesystemStore>) {
+    loop {
+        match store.sweep().await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "left-over files removed"),
+            Err(error) => tracing::warn!(%error, "left-over files stay for now"),
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
 async fn certificates(
