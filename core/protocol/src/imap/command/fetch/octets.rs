@@ -247,6 +247,8 @@ fn binary(
     let octets = match (leaf, current.got.take()) {
         (None, _) => None,
         (Some(_), Some(Got::Decoded(octets))) => Some(octets),
+        // A response that has begun must end as one: what cannot be decoded is not there.
+        (Some(_), Some(_)) if current.said => None,
         (Some(_), Some(_)) => {
             return Err(Refusal::No(
                 Some(Code::UnknownCte),
