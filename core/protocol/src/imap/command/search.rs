@@ -32,6 +32,10 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
     let Search { returns, key } = Search::parse(args)?;
     let sets = Sets::of(session, &key)?;
     let selected = session.selected()?;
+    if returns.is_some_and(|returns| returns.save) {
+        // A search that fails leaves nothing saved (RFC 5182 section 2.1).
+        selected.saved.clear();
+    }
     let messages = selected.view.messages();
     let mut looking = Looking {
         leaves: leaves_of(&key),
