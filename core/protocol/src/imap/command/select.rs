@@ -65,9 +65,7 @@ fn opened_as(
         recent: Vec::new(),
         saved: Vec::new(),
     };
-    if !synced.recent.is_empty() {
-        selected.recent.push(synced.recent);
-    }
+    selected.take_recent(synced.recent);
     let rev2 = session.enabled.rev2;
     let out = &mut session.out;
     mailbox_flags(snapshot.keywords(), access, out.text());

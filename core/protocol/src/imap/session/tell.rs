@@ -1,5 +1,7 @@
 //! Untagged responses about the selected mailbox that no command asked for (RFC 9051 section 7).
 
+use std::ops::Range;
+
 use bytes::BytesMut;
 
 use super::{ImapSession, Synced};
@@ -22,9 +24,7 @@ pub(super) fn tell(session: &mut ImapSession, synced: Synced, expunges: Expunges
     let Some(selected) = session.selected.as_mut() else {
         return;
     };
-    if !synced.recent.is_empty() {
-        selected.recent.push(synced.recent);
-    }
+    selected.take_recent(synced.recent);
     let news = selected.view.advance(synced.snapshot, expunges);
     for seq in &news.expunged {
         session.out.line(format!("* {seq} EXPUNGE"));
@@ -99,9 +99,21 @@ pub(in crate::imap) fn mailbox_flags(keywords: &[String], access: Access, out: &
 }
 
 impl super::Selected {
+    /// Takes UIDs above all before that became `\Recent`. A session may live for months: what is adjacent is one range.
+    pub fn take_recent(&mut self, recent: Range<u32>) {
+        match self.recent.last_mut() {
+            _ if recent.is_empty() => {}
+            Some(last) if last.end == recent.start => last.end = recent.end,
+            _ => self.recent.push(recent),
+        }
+    }
+
     /// Whether a message is `\Recent` for this session.
     pub fn is_recent(&self, uid: Uid) -> bool {
-        self.recent.iter().any(|range| range.contains(&uid.0))
+        let after = self.recent.partition_point(|range| range.end <= uid.0);
+        self.recent
+            .get(after)
+            .is_some_and(|range| range.contains(&uid.0))
     }
 
     /// How `\Recent` is told of a message.
