@@ -34,6 +34,10 @@ pub(super) fn open(
     if condstore || qresync.is_some() {
         return Err(Refusal::Bad("CONDSTORE and QRESYNC are not offered"));
     }
+    if session.selected.is_some() {
+        // The client knows which mailbox the lines before and after speak of (RFC 9051 section 7.1).
+        session.out.line("* OK [CLOSED] previous mailbox closed");
+    }
     session.leave();
     let recent = match access {
         Access::ReadWrite if !session.enabled.rev2 => Recent::Claim,
