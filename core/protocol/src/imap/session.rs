@@ -13,6 +13,7 @@ mod selected;
 mod step;
 mod tell;
 
+pub(super) use self::assembly::unasked;
 pub use self::config::{Config, Limits};
 pub(super) use self::selected::{Enabled, Selected};
 pub(super) use self::step::{Event, For, Step, Then};

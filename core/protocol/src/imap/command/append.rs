@@ -4,7 +4,8 @@
 
 use super::*;
 use crate::imap::ask::{Answer, Ask};
-use crate::imap::session::{Event, For};
+use crate::imap::session::{Event, For, unasked};
+use crate::imap::syntax::Numbering;
 use crate::imap::syntax::append::{AfterMessage, Announced, Append, after_message};
 use crate::imap::syntax::sequence::NumberSet;
 use crate::session::{ReceiveFault, Received};
@@ -20,7 +21,8 @@ pub(super) const SPEC: Spec = Spec {
 /// Whether a command so far, which ends with the announcement of a literal, is an APPEND and the literal its message.
 pub(in crate::imap) fn announces_message(command: &[u8], utf8: Utf8) -> bool {
     match Command::parse(command, utf8) {
-        Ok(mut command) if command.is(SPEC.name) => {
+        // With UID before it, it is no APPEND; its literals are thrown away with it.
+        Ok(mut command) if command.is(SPEC.name) && command.numbering == Numbering::Sequence => {
             !matches!(Append::parse(&mut command.args), Ok(Announced::Argument))
         }
         _ => false,
@@ -37,11 +39,11 @@ pub(in crate::imap) fn begin(
     let append = match Append::parse(args) {
         Ok(Announced::Message(append)) => append,
         Ok(Announced::Argument) => return Err(Refusal::Bug),
-        Err(error) => return refuse(error.into(), octets, sync),
+        Err(error) => return refuse(session, error.into(), octets, sync),
     };
     if octets > session.config.limits.message {
         let refusal = Refusal::No(Some(Code::TooBig), "message larger than APPENDLIMIT");
-        return refuse(refusal, octets, sync);
+        return refuse(session, refusal, octets, sync);
     }
     let ask = Ask::MayAppend {
         mailbox: append.mailbox.clone(),
@@ -49,18 +51,35 @@ pub(in crate::imap) fn begin(
     };
     Step::wait(For::Answer(ask), move |session, event| match event {
         Event::Answer(Answer::Done) => receive(session, append, octets, sync),
-        Event::Answer(Answer::Refused(trouble)) => refuse(try_create(trouble), octets, sync),
+        Event::Answer(Answer::Refused(trouble)) => {
+            refuse(session, try_create(trouble), octets, sync)
+        }
         _ => Err(Refusal::Bug),
     })
 }
 
 /// Ends the command; octets that are under way all the same are thrown away first.
-fn refuse(refusal: Refusal, octets: u64, sync: bool) -> Result<Step, Refusal> {
+fn refuse(
+    session: &mut ImapSession,
+    refusal: Refusal,
+    octets: u64,
+    sync: bool,
+) -> Result<Step, Refusal> {
     if sync {
         return Err(refusal);
     }
+    if octets > session.config.limits.message.saturating_mul(2) {
+        session.bye("literal too large");
+        return Step::silent();
+    }
     Step::wait(For::Discard(octets), |_, _| {
-        Step::wait(For::Line, |_, _| Err(refusal))
+        Step::wait(For::Line, |session, event| match event {
+            Event::Line(line) => match unasked(line) {
+                Some(octets) => refuse(session, refusal, octets, false),
+                None => Err(refusal),
+            },
+            _ => Err(Refusal::Bug),
+        })
     })
 }
 
@@ -74,12 +93,18 @@ fn receive(
         session.out.line("+ OK");
     }
     Step::wait(For::Spool(octets), |_, event| match event {
-        Event::Received(received) => Step::wait(For::Line, move |_, event| match event {
+        Event::Received(received) => Step::wait(For::Line, move |session, event| match event {
             Event::Line(line) => {
                 let mut rest = Args::new(line, Utf8::Off);
-                match after_message(&mut rest, append.message.data)? {
-                    AfterMessage::End => keep(append, received),
-                    AfterMessage::Message(_) => Err(Refusal::Bad("one message an APPEND")),
+                let refusal = match after_message(&mut rest, append.message.data) {
+                    Ok(AfterMessage::End) => return keep(append, received),
+                    Ok(AfterMessage::Message(_)) => Refusal::Bad("one message an APPEND"),
+                    Err(error) => error.into(),
+                };
+                // Octets that come without our leave are no commands.
+                match unasked(line) {
+                    Some(octets) => refuse(session, refusal, octets, false),
+                    None => Err(refusal),
                 }
             }
             _ => Err(Refusal::Bug),

@@ -63,7 +63,7 @@ impl Assembly {
             };
         };
         if !self.refused && login && append::announces_message(&self.buffer, utf8) {
-            return match !sync && octets > discard_limit(limits) {
+            return match !sync && octets > discard_limit(limits, login) {
                 true => Assembled::Hopeless,
                 false => Assembled::Message {
                     command: std::mem::take(&mut self.buffer),
@@ -83,7 +83,7 @@ impl Assembly {
             self.refused = false;
             return refused(&std::mem::take(&mut self.buffer));
         }
-        match octets > discard_limit(limits) {
+        match octets > discard_limit(limits, login) {
             true => Assembled::Hopeless,
             false => Assembled::Discard { octets },
         }
@@ -103,8 +103,11 @@ impl Assembly {
 }
 
 /// Octets that are read only to be thrown away; more ends the connection.
-fn discard_limit(limits: &Limits) -> u64 {
-    limits.message.saturating_mul(2)
+fn discard_limit(limits: &Limits, login: bool) -> u64 {
+    match login {
+        true => limits.message.saturating_mul(2),
+        false => limits.command_before_login as u64,
+    }
 }
 
 fn refused(command: &[u8]) -> Assembled {
@@ -119,6 +122,12 @@ fn tag_of(command: &[u8]) -> String {
         Ok(Command { tag, .. }) | Err(CommandError::NoName { tag, .. }) => tag.to_owned(),
         Err(CommandError::NoTag) => "*".to_owned(),
     }
+}
+
+/// How many octets follow a line whether we want them or not.
+pub(in crate::imap) fn unasked(line: &[u8]) -> Option<u64> {
+    let announced = announced(line)?;
+    (!announced.sync).then_some(announced.octets)
 }
 
 struct Announced {
