@@ -34,6 +34,9 @@ use super::syntax::command::{Command, CommandError, Numbering};
 use super::types::Uid;
 use super::view::Expunges;
 
+/// What a client hears whose selected mailbox somebody deleted: no sequence number of it means anything now.
+pub(super) const MAILBOX_GONE: &str = "the selected mailbox was deleted";
+
 /// State of a connection (RFC 9051 section 3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {
@@ -184,7 +187,7 @@ impl ImapSession {
         self.open.as_ref().map_or("", |open| &open.tag)
     }
 
-    /// No mailbox is selected any longer. A rev2 client is told (RFC 9051 section 7.1).
+    /// No mailbox is selected any longer.
     pub(super) fn leave(&mut self) {
         self.selected = None;
         self.behind = false;
@@ -381,13 +384,21 @@ impl ImapSession {
         self.proceed(Step::wait(
             For::Answer(Ask::Sync { recent }),
             move |session, event| {
-                // What cannot be told now is told later.
-                if let Event::Answer(Answer::Synced(synced)) = event {
-                    session.behind = false;
-                    let expunges = session.expunges();
-                    session.tell(synced, expunges, &[]);
+                let mut gone = false;
+                match event {
+                    Event::Answer(Answer::Synced(synced)) => {
+                        session.behind = false;
+                        let expunges = session.expunges();
+                        session.tell(synced, expunges, &[]);
+                    }
+                    Event::Answer(Answer::Refused(Trouble::NonExistent)) => gone = true,
+                    // What cannot be told now is told later.
+                    _ => {}
                 }
                 session.tagged(result);
+                if gone {
+                    session.bye(MAILBOX_GONE);
+                }
                 Step::silent()
             },
         ));
@@ -448,6 +459,10 @@ impl ImapSession {
     /// Tells the client of what is new in a mailbox; messages in `told` are known to it already.
     pub(super) fn tell(&mut self, synced: Synced, expunges: Expunges, told: &[Uid]) {
         tell::tell(self, synced, expunges, told);
+        // What may not be told yet is told by the first command, or IDLE, that allows it.
+        if self.selected.as_ref().is_some_and(|it| it.view.owes()) {
+            self.behind = true;
+        }
     }
 }
 
@@ -457,3 +472,6 @@ impl From<Trouble> for Refusal {
         Refusal::No(code, text)
     }
 }
+
+#[cfg(test)]
+mod tests;

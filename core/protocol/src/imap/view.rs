@@ -58,6 +58,11 @@ impl View {
         self.gone.binary_search(&uid).is_ok()
     }
 
+    /// Whether any message is gone although the client does not know.
+    pub fn owes(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
     /// Moves to `now` and says what the client must be told.
     pub fn advance(&mut self, now: Arc<Snapshot>, expunges: Expunges) -> News {
         if Arc::ptr_eq(&self.told, &now) || now.highest_modseq() < self.told.highest_modseq() {

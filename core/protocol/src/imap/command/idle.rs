@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::imap::ask::{Answer, Ask};
-use crate::imap::session::{Event, For};
+use crate::imap::session::{Event, For, MAILBOX_GONE};
 use crate::imap::view::Expunges;
 
 pub(super) const SPEC: Spec = Spec {
@@ -30,12 +30,15 @@ fn idle() -> Result<Step, Refusal> {
 fn look(session: &mut ImapSession) -> Result<Step, Refusal> {
     let recent = session.recent();
     Step::wait(For::Answer(Ask::Sync { recent }), |session, event| {
-        // What cannot be told now is told with the next change, or at the end.
-        if let Event::Answer(Answer::Synced(synced)) = event {
-            session.told_all();
-            session.tell(synced, Expunges::Allowed, &[]);
-        } else {
-            session.told_all();
+        session.told_all();
+        match event {
+            Event::Answer(Answer::Synced(synced)) => session.tell(synced, Expunges::Allowed, &[]),
+            Event::Answer(Answer::Refused(Trouble::NonExistent)) => {
+                session.bye(MAILBOX_GONE);
+                return Step::silent();
+            }
+            // What cannot be told now is told with the next change, or at the end.
+            _ => {}
         }
         idle()
     })

@@ -1,0 +1,175 @@
+//! What a session says when the mailbox changes under it, and where a broken command ends.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use super::*;
+use crate::imap::ask::Opened;
+use crate::imap::snapshot::{Changes, Entry, Snapshot};
+use crate::imap::types::{Flags, ModSeq, Uid, UidValidity};
+use crate::sasl::Verdict;
+use crate::sasl::exchange::PlaintextLogin;
+use crate::tls::Tls;
+
+type Acts = Vec<Action<Ask>>;
+
+fn text(actions: &Acts) -> String {
+    let written = actions.iter().filter_map(|action| match action {
+        Action::Write(octets) => Some(String::from_utf8_lossy(octets).into_owned()),
+        _ => None,
+    });
+    written.collect()
+}
+
+fn line(session: &mut ImapSession, line: &str) -> Acts {
+    session.on(Input::Line(line.as_bytes()))
+}
+
+/// A mailbox of these UIDs after so many changes.
+fn synced(uids: &[u32], modseq: u64) -> Synced {
+    let entry = |uid: &u32| Entry {
+        uid: Uid(*uid),
+        size: 1,
+        modseq: ModSeq(1),
+        flags: Flags::NONE,
+        internal_date: 0,
+    };
+    let changes = Changes {
+        highest_modseq: ModSeq(modseq),
+        changed: uids.iter().map(entry).collect(),
+        ..Changes::default()
+    };
+    Synced {
+        snapshot: Arc::new(Snapshot::empty(UidValidity(1)).apply(&changes)),
+        recent: 0..0,
+    }
+}
+
+fn opened(uids: &[u32]) -> Answer {
+    Answer::Opened(Box::new(Opened {
+        synced: synced(uids, 2),
+        mailbox_id: "M1".into(),
+    }))
+}
+
+/// Logged in, with three messages selected.
+fn selected() -> ImapSession {
+    let mut session = ImapSession::new(Config {
+        hostname: "mail.example.test".into(),
+        tls: Tls::Implicit,
+        plaintext_login: PlaintextLogin::Refused,
+        limits: Limits::default(),
+    });
+    session.on(Input::Open);
+    line(&mut session, "a LOGIN ada secret");
+    let account = "ada@example.test".into();
+    session.on(Input::Answer(Answer::Verdict(Verdict::Granted { account })));
+    line(&mut session, "b SELECT INBOX");
+    session.on(Input::Answer(opened(&[1, 2, 3])));
+    assert_eq!(session.state(), State::Selected);
+    session
+}
+
+#[test]
+fn an_expunge_that_could_not_be_told_is_told_in_idle() {
+    let mut session = selected();
+    session.on(Input::Changed);
+    line(&mut session, "c FETCH 1 FLAGS");
+    let told = session.on(Input::Answer(Answer::Synced(synced(&[1, 3], 3))));
+    assert!(!text(&told).contains("EXPUNGE"), "{told:?}");
+    let asked = line(&mut session, "d IDLE");
+    assert!(
+        matches!(asked.last(), Some(Action::Ask(Ask::Sync { .. }))),
+        "{asked:?}"
+    );
+    let told = session.on(Input::Answer(Answer::Synced(synced(&[1, 3], 3))));
+    assert_eq!(text(&told), "* 2 EXPUNGE\r\n");
+}
+
+#[test]
+fn who_has_a_deleted_mailbox_selected_hears_it() {
+    for command in ["c NOOP", "c IDLE"] {
+        let mut session = selected();
+        session.on(Input::Changed);
+        line(&mut session, command);
+        let told = session.on(Input::Answer(Answer::Refused(Trouble::NonExistent)));
+        assert!(
+            text(&told).contains("* BYE the selected mailbox"),
+            "{told:?}"
+        );
+        assert!(matches!(told.last(), Some(Action::Close)));
+    }
+}
+
+#[test]
+fn selecting_another_mailbox_closes_the_first() {
+    let mut session = selected();
+    let told = line(&mut session, "c SELECT Sent");
+    assert!(text(&told).starts_with("* OK [CLOSED] "), "{told:?}");
+    session.on(Input::Answer(Answer::Refused(Trouble::NonExistent)));
+    assert_eq!(session.state(), State::Authenticated);
+    let told = line(&mut session, "d SELECT Sent");
+    assert!(!text(&told).contains("CLOSED"), "{told:?}");
+}
+
+#[test]
+fn octets_behind_a_broken_append_are_no_commands() {
+    let received = || {
+        let fault = None;
+        Input::Received(Received { octets: 5, fault })
+    };
+    let mut session = selected();
+    line(&mut session, "c APPEND INBOX {5+}");
+    session.on(Input::Answer(Answer::Done));
+    session.on(received());
+    let told = line(&mut session, " (\\Seen) {20+}");
+    assert!(
+        matches!(told[..], [Action::Receive(Receive::Discard { octets: 20 })]),
+        "{told:?}"
+    );
+    session.on(received());
+    assert!(text(&line(&mut session, "")).starts_with("c BAD "));
+
+    let told = line(&mut session, "d UID APPEND INBOX {5+}");
+    assert!(
+        matches!(told[..], [Action::Receive(Receive::Literal { octets: 5 })]),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn nobody_sends_much_for_nothing_before_login() {
+    let mut session = ImapSession::new(Config {
+        hostname: "mail.example.test".into(),
+        tls: Tls::Implicit,
+        plaintext_login: PlaintextLogin::Refused,
+        limits: Limits::default(),
+    });
+    session.on(Input::Open);
+    let told = line(&mut session, "a LOGIN {100000000+}");
+    assert!(matches!(told.last(), Some(Action::Close)), "{told:?}");
+}
+
+#[test]
+fn a_failed_search_saves_nothing() {
+    let mut session = selected();
+    line(&mut session, "c SEARCH RETURN (SAVE) ALL");
+    assert_eq!(session.selected.as_ref().unwrap().saved.len(), 3);
+    line(&mut session, "d SEARCH RETURN (SAVE) TEXT x");
+    let told = session.on(Input::Answer(Answer::Refused(Trouble::Unavailable)));
+    assert!(text(&told).starts_with("d NO "), "{told:?}");
+    assert!(session.selected.as_ref().unwrap().saved.is_empty());
+}
+
+#[test]
+fn recent_ranges_that_touch_are_one() {
+    let mut session = selected();
+    let selected = session.selected.as_mut().unwrap();
+    for recent in [1..2, 2..4, 4..4, 9..12] {
+        selected.take_recent(recent);
+    }
+    assert_eq!(selected.recent, [1..4, 9..12]);
+    let recent = (0..14).filter(|uid| selected.is_recent(Uid(*uid)));
+    assert_eq!(recent.collect::<Vec<_>>(), [1, 2, 3, 9, 10, 11]);
+}
