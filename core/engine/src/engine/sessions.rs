@@ -93,6 +93,8 @@ impl Drop for Entry {
 /// Looks for what others changed, until `drain`.
 pub(super) async fn watch(services: Services, drain: Drain) {
     let mut seen = None;
+    // A login that read its row just before a change, and noted its session just after, is found by the look after that.
+    let mut look_again = false;
     let mut looked = tokio::time::Instant::now();
     loop {
         tokio::select! {
@@ -106,10 +108,12 @@ pub(super) async fn watch(services: Services, drain: Drain) {
                 continue;
             }
         };
-        let changed = seen.replace(now).is_some_and(|seen| seen != now);
-        if changed {
+        // The first look too: somebody may have logged in, and lost the right to it, before it.
+        let changed = seen.replace(now) != Some(now);
+        if changed || look_again {
             revoke(&services).await;
         }
+        look_again = changed;
         if changed || looked.elapsed() >= LOOK_ANYWAY {
             looked = tokio::time::Instant::now();
             services.mailboxes.notice_everywhere();
