@@ -94,7 +94,8 @@ impl std::fmt::Debug for Running {
 pub struct Engine;
 
 impl Engine {
-    /// Builds everything and listens. When this returns every listener takes connections.
+    /// Builds everything and listens. When this returns every listener takes connections. To be called inside an actix system
+    /// (`#[actix_rt::main]`), which must live as long as the engine.
     ///
     /// # Errors
     /// See [`StartError`].

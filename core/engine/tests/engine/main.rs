@@ -1,0 +1,15 @@
+//! The running engine, over real sockets of 127.0.0.1 and folders of its own: what no part can be tested for alone.
+
+#![allow(clippy::unwrap_used)]
+
+mod accounts;
+mod certificate;
+mod client;
+mod drain;
+mod examples;
+mod failures;
+mod house;
+mod limits;
+mod quota;
+mod store;
+mod walls;

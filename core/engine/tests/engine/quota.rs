@@ -1,0 +1,79 @@
+//! A full account refuses in the words of each protocol, and is never over its limit (I4).
+
+use super::house::{ADA, House, message};
+
+const FULL: &str = "full@example.test";
+
+#[actix_rt::test]
+async fn over_quota_is_temporary_over_smtp_and_named_over_imap() {
+    let house = House::new().await;
+    house.add(FULL, Some(2000)).await;
+    let large = message("large") + &("x".repeat(70) + "\r\n").repeat(30);
+
+    let mut smtp = house.smtp().await;
+    // The client says how much it brings (RFC 1870): refused before a byte of it.
+    smtp.smtp("MAIL FROM:<eve@remote.example> SIZE=2500").await;
+    let reply = smtp.smtp(&format!("RCPT TO:<{FULL}>")).await;
+    assert!(reply.starts_with("452 4.2.2"), "{reply}");
+    smtp.smtp("RSET").await;
+    // It does not say: refused when all of it is known.
+    let reply = smtp.send(FULL, &large).await;
+    assert!(reply.starts_with("452 4.2.2"), "{reply}");
+
+    let mut imap = house.imap(FULL).await;
+    let tagged = imap.append("INBOX", &large).await;
+    assert!(tagged.starts_with("NO [OVERQUOTA]"), "{tagged}");
+    assert_eq!(house.subjects(FULL).await, Vec::<String>::new());
+    assert_eq!(house.admin().find_user(FULL).await.unwrap().used, 0);
+
+    // What fits is taken, and COPY cannot pass the limit either.
+    assert!(smtp.send(FULL, &message("small")).await.starts_with("250"));
+    imap.imap("SELECT INBOX").await;
+    let mut copies = 0;
+    let refused = loop {
+        let answer = imap.imap("COPY 1 INBOX").await;
+        if !answer.is_ok() {
+            break answer.tagged;
+        }
+        copies += 1;
+        assert!(copies < 50);
+    };
+    assert!(refused.starts_with("NO [OVERQUOTA]"), "{refused}");
+    let account = house.admin().user(FULL).await.unwrap();
+    let sum: u64 = account.mailboxes.iter().map(|it| it.size).sum();
+    assert_eq!(account.account.used, sum);
+    assert!(sum <= 2000);
+
+    // One full recipient of two: the client is told, and the other gets it once.
+    assert!(smtp.send(ADA, &message("small")).await.starts_with("250"));
+    house.stop().await;
+}
+
+#[actix_rt::test]
+async fn racing_deliveries_do_not_pass_the_limit_together() {
+    let house = House::new().await;
+    house.add(FULL, Some(2000)).await;
+    let port = house.port(postrider::config::Service::Smtp);
+    let senders: Vec<_> = (0..16)
+        .map(|number| {
+            tokio::spawn(async move {
+                let mut client = super::client::Client::connect(port).await;
+                client.reply().await;
+                client.smtp("EHLO client.example").await;
+                client.send(FULL, &message(&number.to_string())).await
+            })
+        })
+        .collect();
+    let mut taken = 0;
+    for sender in senders {
+        let reply = sender.await.unwrap();
+        match reply.starts_with("250") {
+            true => taken += 1,
+            false => assert!(reply.starts_with("452 4.2.2"), "{reply}"),
+        }
+    }
+    let account = house.admin().find_user(FULL).await.unwrap();
+    assert!(taken > 0 && account.used <= 2000, "{account:?}");
+    assert_eq!(house.subjects(FULL).await.len(), taken);
+    house.stop().await;
+}
