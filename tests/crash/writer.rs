@@ -1,0 +1,149 @@
+//! Clients that bring mail until the server is gone.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use postrider_tests::daemon::Daemon;
+
+use crate::PASSWORD;
+use crate::ledger::{ACCOUNTS, Ledger};
+use crate::letter::Letter;
+use crate::random::Random;
+use crate::wire::{End, Wire};
+
+/// One client and what it has to know.
+struct Writer {
+    round: u64,
+    writer: u64,
+    number: u64,
+    random: Random,
+    ledger: Arc<Ledger>,
+}
+
+/// Starts one; which protocol it speaks depends on its place. Its thread ends with what the server must not have said.
+pub fn start(
+    daemon: &Daemon,
+    round: u64,
+    writer: u64,
+    random: Random,
+    ledger: Arc<Ledger>,
+) -> JoinHandle<Result<(), String>> {
+    let mut this = Writer {
+        round,
+        writer,
+        number: 0,
+        random,
+        ledger,
+    };
+    let (smtp, lmtp, imap) = (
+        daemon.port("smtp"),
+        daemon.port("lmtp"),
+        daemon.port("imap"),
+    );
+    std::thread::spawn(move || {
+        let end = match writer % 8 {
+            0..=2 => this.smtp(smtp),
+            3..=5 => this.lmtp(lmtp),
+            _ => this.append(imap),
+        };
+        match end {
+            Err(End::Wrong(why)) => Err(why),
+            Err(End::Gone) | Ok(()) => Ok(()),
+        }
+    })
+}
+
+impl Writer {
+    /// Mostly small ones; some are larger than what a spool keeps in memory.
+    fn letter(&mut self) -> Letter {
+        self.number += 1;
+        let lines = match self.random.below(12) {
+            0 => 5_000 + self.random.below(5_000),
+            _ => self.random.below(60),
+        };
+        Letter {
+            round: self.round,
+            writer: self.writer,
+            number: self.number,
+            lines,
+        }
+    }
+
+    /// For one account or for both.
+    fn recipients(&mut self) -> Vec<usize> {
+        match self.random.below(3) {
+            2 => vec![0, 1],
+            one => vec![one as usize],
+        }
+    }
+
+    fn envelope(
+        &mut self,
+        wire: &mut Wire,
+        letter: Letter,
+        recipients: &[usize],
+    ) -> Result<(), End> {
+        wire.smtp("MAIL FROM:<writer@elsewhere.test>", "250")?;
+        for account in recipients {
+            wire.smtp(&format!("RCPT TO:<{}>", ACCOUNTS[*account]), "250")?;
+            self.ledger.send(*account, letter);
+        }
+        wire.smtp("DATA", "354")?;
+        wire.write(stuffed(&letter.text()).as_bytes())?;
+        wire.write(b".\r\n")?;
+        Ok(())
+    }
+
+    fn smtp(&mut self, port: u16) -> Result<(), End> {
+        let mut wire = Wire::connect(port)?;
+        wire.expect("the connection", "220")?;
+        wire.smtp("EHLO client.elsewhere.test", "250")?;
+        loop {
+            let (letter, recipients) = (self.letter(), self.recipients());
+            self.envelope(&mut wire, letter, &recipients)?;
+            wire.expect("the message", "250")?;
+            for account in recipients {
+                self.ledger.yes(account, letter, None);
+            }
+        }
+    }
+
+    fn lmtp(&mut self, port: u16) -> Result<(), End> {
+        let mut wire = Wire::connect(port)?;
+        wire.expect("the connection", "220")?;
+        wire.smtp("LHLO client.elsewhere.test", "250")?;
+        loop {
+            let (letter, recipients) = (self.letter(), self.recipients());
+            self.envelope(&mut wire, letter, &recipients)?;
+            for account in recipients {
+                wire.expect("the message", "250")?;
+                self.ledger.yes(account, letter, None);
+            }
+        }
+    }
+
+    fn append(&mut self, port: u16) -> Result<(), End> {
+        let account = (self.writer % 2) as usize;
+        let (mut wire, _) = Wire::inbox(port, ACCOUNTS[account], PASSWORD)?;
+        loop {
+            let letter = self.letter();
+            let text = letter.text();
+            self.ledger.send(account, letter);
+            let command = format!("APPEND INBOX {{{}+}}\r\n{text}", text.len());
+            let (_, tagged) = wire.imap(command.as_bytes(), |_, _| Ok(()))?;
+            let uid = tagged.split_once("[APPENDUID ").and_then(|(_, rest)| {
+                let (uid, _) = rest.split_once(' ')?.1.split_once(']')?;
+                uid.parse().ok()
+            });
+            if !tagged.starts_with("OK") || uid.is_none() {
+                return Err(End::Wrong(format!("APPEND was answered {tagged}")));
+            }
+            self.ledger.yes(account, letter, uid);
+        }
+    }
+}
+
+/// With a dot more where a line begins with one.
+fn stuffed(text: &str) -> String {
+    text.replace("\r\n.", "\r\n..")
+}
