@@ -40,7 +40,7 @@ def check_submission_starttls(server):
     contains(arrived, b"Subject: over submission\r\n", "header")
     received = arrived.partition(b"\r\nFrom:")[0]
     contains(received, b"with ESMTPSA", "Received")
-    lacks(received, b"127.0.0.1", "Received of a message from a user tells nobody where the user is")
+    contains(received, b"([127.0.0.1])", "Received")
 
 
 def check_submissions(server):
@@ -121,7 +121,8 @@ def check_pop3s(server):
     equal(listed[::2], ["1", "2"], "LIST")
     first = curl(server, url + "/1", *user)
     true(first.endswith("\r\n\r\n.dots\r\n..\r\n.\r\nend\r\n"), f"RETR: {first}")
-    contains(curl(server, url + "/1", *user, "--request", "UIDL", "--list-only"), "1 ", "UIDL")
+    uids = curl(server, url + "/", *user, "--request", "UIDL").split()
+    equal((uids[::2], len(set(uids[1::2]))), (["1", "2"], 2), f"UIDL: {uids}")
     curl(server, url + "/1", *user, "--request", "DELE", "--head")
     left = ada.only_message()
     contains(left, b"Subject: pop again", "what is left")

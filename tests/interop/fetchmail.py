@@ -9,15 +9,15 @@ from lib import body_of, contains, equal, mail, run
 NOTHING_NEW = 1
 
 
-def poll(server, account, folder, protocol, service, *options, deliver=None, code=0, password=None):
+def poll(server, account, folder, protocol, service, *options, uidl="", deliver=None, code=0, password=None):
     """Polls once; what it fetches goes into `mbox` of the folder, or where `deliver` says."""
-    tls = "" if service in ["imaps", "pop3s"] else 'sslproto "TLS1.3+"'
-    tls = tls or 'ssl sslproto "TLS1.3+"'
+    # Without `ssl` it asks for STARTTLS, and `sslproto` makes that a must.
+    tls = 'ssl sslproto "TLS1.3+"' if service in ["imaps", "pop3s"] else 'sslproto "TLS1.3+"'
     deliver = deliver or f'mda "cat >> {folder}/mbox"'
     config = folder / "fetchmailrc"
     config.write_text(f"""set no bouncemail
 set no syslog
-poll localhost protocol {protocol} service {server.port[service]}
+poll localhost protocol {protocol} service {server.port[service]} {uidl}
   user "{account.email}" password "{password or account.password}" {" ".join(options)}
   {tls} sslcertck sslcertfile "{server.ca}"
   {deliver}
@@ -37,12 +37,12 @@ def check_pop3s_keep(server):
     """pop3s: fetches all, keeps it on the server, and by UIDL knows what it has"""
     ada, folder = server.account("ada"), server.folder("pop3s-keep")
     ada.deliver(mail("one"), mail("two", ".\r\n..\r\nend\r\n"))
-    poll(server, ada, folder, "pop3", "pop3s", "keep", "uidl")
+    poll(server, ada, folder, "pop3", "pop3s", "keep", uidl="uidl")
     equal(subjects(folder), ["one", "two"], "fetched")
     contains((folder / "mbox").read_text(), "\n.\n..\nend\n", "dots")
-    poll(server, ada, folder, "pop3", "pop3s", "keep", "uidl", code=NOTHING_NEW)
+    poll(server, ada, folder, "pop3", "pop3s", "keep", uidl="uidl", code=NOTHING_NEW)
     ada.deliver(mail("three"))
-    poll(server, ada, folder, "pop3", "pop3s", "keep", "uidl")
+    poll(server, ada, folder, "pop3", "pop3s", "keep", uidl="uidl")
     equal(subjects(folder), ["one", "two", "three"], "fetched")
     equal(len(ada.messages()), 3, "messages on the server")
 

@@ -1,5 +1,6 @@
 """HAProxy in front: PROXY protocol versions 1 and 2, TLS ended there or passed on."""
 
+import contextlib
 import imaplib
 import smtplib
 import socket
@@ -152,7 +153,9 @@ def check_lies(server):
     ]:
         with socket.create_connection(("127.0.0.1", server.port["smtp"]), timeout=PATIENCE) as connection:
             connection.sendall(lie)
-            connection.shutdown(socket.SHUT_WR)
+            # The server may be gone already.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
             heard = drain(connection)
         true(not heard.startswith(b"220"), f"greeted after {lie}: {heard}")
     lacks(server.log(), "203.0.113.9:", "log")
@@ -167,8 +170,9 @@ def check_spoofed_inside(server):
             connection.sendall(b"PROXY TCP4 198.51.100.66 127.0.0.1 4321 25\r\nEHLO client.test\r\n")
             connection.shutdown(socket.SHUT_WR)
             heard = drain(connection)
-    lacks(server.log(), "peer=198.51.100.66", "log")
-    lacks(heard, b"250", "replies to a client that talks before it is greeted")
+    lacks(server.log(), "198.51.100.66:", "log")
+    lines = heard.split(b"\r\n")
+    true(lines[0].startswith(b"220") and lines[1].startswith(b"500 "), f"replies: {lines}")
 
 
 def check_health_checks(server):

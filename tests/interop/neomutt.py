@@ -1,10 +1,18 @@
 """neomutt: a person's mail program: it writes, reads, flags, moves and searches."""
 
 import base64
-import shlex
+import codecs
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
 
 import lib
-from lib import answer, contains, equal, mail, quoted, run
+from lib import PATIENCE, Failed, answer, contains, environment, equal, mail, run
 
 
 def configure(server, account, name):
@@ -20,6 +28,7 @@ set folder="imaps://{user}@localhost:{server.port["imaps"]}/" spoolfile="+INBOX"
 set imap_passive=no mail_check=0 timeout=5 sleep_time=0 move=no delete=yes quit=yes wait_key=no header_cache="" confirmappend=no
 set confirmcreate=no auto_tag=yes imap_check_subscribed=no mark_old=no
 set index_format="%4C %Z %s" pager_index_lines=0 pager_stop=yes markers=no resume_draft_files=no
+set editor=true autoedit=yes edit_headers=yes abort_unmodified=no
 """)
     return folder
 
@@ -29,11 +38,65 @@ def neomutt(folder, *arguments, input=None):
     return run(["neomutt", "-n", "-F", folder / "neomuttrc", *arguments], home=folder, input=input)
 
 
-def keys(folder, pushed, *arguments):
-    """On a terminal, with these keys pressed; what the screen showed."""
-    command = ["neomutt", "-n", "-F", str(folder / "neomuttrc"), "-e", f'push "{pushed}"', *map(str, arguments)]
-    line = f"stty rows 40 cols 120; {shlex.join(command)}"
-    return run(["script", "--quiet", "--return", "--command", line, "/dev/null"], home=folder)
+class Terminal:
+    """neomutt on a terminal: what it shows can be waited for, and keys be pressed."""
+
+    def __init__(self, folder, *arguments):
+        self.terminal, inside = pty.openpty()
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        command = ["neomutt", "-n", "-F", folder / "neomuttrc", *arguments]
+        self.process = subprocess.Popen(
+            command, stdin=inside, stdout=inside, stderr=inside, env=environment(folder), cwd=folder, start_new_session=True
+        )
+        os.close(inside)
+        self.shown = ""
+        self.seen = 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.terminal)
+
+    def read(self, deadline):
+        """Takes in what has come; false at the end of the program."""
+        if not select.select([self.terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+            raise Failed(f"neomutt showed nothing more in time:\n{self.shown}")
+        try:
+            octets = os.read(self.terminal, 65536)
+        except OSError:  # the other side is closed
+            octets = b""
+        self.shown += self.decoder.decode(octets)
+        return bool(octets)
+
+    def wait(self, text):
+        """Waits until it shows a text that it has not shown before."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.shown[self.seen :]:
+            if not self.read(deadline):
+                raise Failed(f"neomutt ended before it showed {text!r}:\n{self.shown}")
+        self.seen = self.shown.index(text, self.seen) + len(text)
+
+    def press(self, keys):
+        os.write(self.terminal, keys.encode())
+
+    def end(self, code=0):
+        """Waits for its end; all that it showed."""
+        deadline = time.monotonic() + PATIENCE
+        while self.read(deadline):
+            pass
+        equal(self.process.wait(timeout=PATIENCE), code, "neomutt's exit code")
+        return self.shown
+
+
+def keys(folder, pushed):
+    """Commands by name, one after the other; what the screen showed."""
+    with Terminal(folder, "-e", f'push "{pushed}"') as terminal:
+        return terminal.end()
 
 
 def check_send(server):
@@ -54,24 +117,24 @@ def check_send(server):
 
 
 def check_read_and_flag(server):
-    """reads a message, flags another, deletes a third; the screen shows subjects and text"""
+    """reads a message, flags another, deletes a third; subjects and text on the screen are what they should be"""
     ada = server.account("ada")
     folder = configure(server, ada, "read")
-    ada.deliver(mail("subject-one", "text of the first\r\n"), mail("제목 둘"), mail("subject-three"))
-    pushed = "<first-entry><display-message><exit><next-entry><flag-message><next-entry><delete-message><sync-mailbox><exit>"
-    shown = keys(folder, pushed)
-    for text in ["subject-one", "제목 둘", "text of the first"]:
-        contains(shown, text, "what the screen showed")
+    ada.deliver(mail("subject-one", "본문 of the first\r\n"), mail("제목 둘"), mail("subject-three"))
+    with Terminal(folder) as terminal:
+        terminal.wait("subject-one")
+        terminal.wait("제목 둘")
+        terminal.press("=\r")
+        terminal.wait("본문 of the first")
+        terminal.press("ijFjd$q")
+        terminal.end()
     equal(ada.flags(), {1: ["\\Seen"], 2: ["\\Flagged"]}, "flags")
 
 
 def check_move(server):
-    """makes a mailbox, copies a message there, moves another one, opens it"""
+    """copies a message to a mailbox that is not there yet, moves another one, opens the mailbox"""
     ada = server.account("ada")
     folder = configure(server, ada, "move")
-    with ada.imap() as client:
-        answer(client.create(quoted("Work/보고".encode("utf-7").decode().replace("+", "&"))))
-        answer(client.create("Work"))
     ada.deliver(mail("copied"), mail("moved"))
     pushed = "<first-entry><copy-message>=Work<enter><next-entry><save-message>=Work<enter><sync-mailbox>"
     keys(folder, pushed + "<change-folder>=Work<enter><exit>")
@@ -95,7 +158,11 @@ def check_draft(server):
     ada = server.account("ada")
     folder = configure(server, ada, "draft")
     (folder / "letter").write_text(f"To: bob@{lib.DOMAIN}\nSubject: not yet\n\nnot yet done\n")
-    keys(folder, "<postpone-message>", "-e", "set editor=true", "-H", folder / "letter")
+    with Terminal(folder, "-H", folder / "letter") as terminal:
+        # It may stop drawing there until a key is pressed.
+        terminal.wait("Security:")
+        terminal.press("P")
+        terminal.end(code=1)  # nothing was sent
     contains(ada.only_message("Drafts"), b"not yet done", "the draft")
 
 

@@ -147,7 +147,7 @@ def check_proxy_header_unasked(server):
     spoofed += ["--proxy-dest", "127.0.0.1", "--proxy-dest-port", "25"]
     swaks(server, "smtp", *spoofed, "-f", "eve@elsewhere.test", "-t", ada, code=None)
     equal(ada.messages(), {}, "messages")
-    lacks(server.log(), "peer=203.0.113.9", "log")
+    lacks(server.log(), "203.0.113.9:", "log")
 
 
 if __name__ == "__main__":
