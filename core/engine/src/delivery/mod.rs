@@ -8,11 +8,11 @@
 
 mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use postrider_protocol::message::Address;
 use postrider_protocol::message::received::hops;
 use postrider_protocol::message::summary::Summary;
@@ -36,6 +36,9 @@ use crate::telemetry::metrics::{DELIVERY_SECONDS, MESSAGE_BYTES, RECIPIENTS};
 
 /// Octets at the beginning of a message in which its trace fields are looked for.
 const HEADER: usize = 256 * 1024;
+
+/// Copies of a message that are written at a time; the deadline of each runs from its turn.
+const AT_ONCE: usize = 16;
 
 /// Whether recipients share one answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,6 +95,9 @@ pub struct Delivery {
     mailboxes: Mailboxes,
     filters: Chain,
 }
+
+/// Who gets a message, each account once, and the recipient that led to it.
+type Targets<'a> = BTreeMap<AccountId, (&'a Target, &'a Recipient)>;
 
 /// One account's copy, ready to be appended.
 struct Copy {
@@ -171,19 +177,54 @@ impl Delivery {
         }
     }
 
-    /// One change for all accounts, all or none.
+    /// One answer for all recipients.
     async fn together(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Delivered {
-        let mut targets = BTreeMap::new();
+        let mut targets = Targets::new();
         for recipient in incoming.recipients {
             for target in &recipient.targets {
                 let id = target.account.id;
                 targets.entry(id).or_insert((target, recipient));
             }
         }
+        self.append(incoming, header, added, &targets).await
+    }
+
+    /// Each recipient alone; an account that several of them lead to gets one copy. Who hears "later" for a list sends to the whole
+    /// list again: so its accounts all get the message, or none does.
+    async fn each(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Vec<Delivered> {
+        let mut done: BTreeSet<AccountId> = BTreeSet::new();
+        let mut outcomes = Vec::with_capacity(incoming.recipients.len());
+        for recipient in incoming.recipients {
+            let targets = recipient.targets.iter();
+            let open = targets.filter(|target| !done.contains(&target.account.id));
+            let open: Targets<'_> = open
+                .map(|target| (target.account.id, (target, recipient)))
+                .collect();
+            let outcome = match open.is_empty() && !recipient.targets.is_empty() {
+                true => Delivered::Accepted,
+                false => self.append(incoming, header, added, &open).await,
+            };
+            if outcome == Delivered::Accepted {
+                done.extend(open.keys());
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// One change for all these accounts, all or none.
+    async fn append(
+        &self,
+        incoming: &Incoming<'_>,
+        header: &Bytes,
+        added: &[u8],
+        targets: &Targets<'_>,
+    ) -> Delivered {
         let copies = targets.values().map(|(target, recipient)| {
             self.prepare(incoming, header, added, target, recipient.name())
         });
-        let copies: Result<Vec<Copy>, Error> = join_all(copies).await.into_iter().collect();
+        let copies: Result<Vec<Copy>, Error> =
+            stream::iter(copies).buffered(AT_ONCE).try_collect().await;
         let copies = match copies {
             Ok(copies) => copies,
             Err(error) => return failed(&error),
@@ -195,6 +236,8 @@ impl Delivery {
                 Some(append) => self.index.append(append).await.map(drop),
                 None => Ok(()),
             },
+            // Nobody got it, so nobody has it.
+            0 => Err(Error::Corrupt("recipient without account".into())),
             _ => self.index.append_all(AppendAll { appends }).await.map(drop),
         };
         match appended {
@@ -202,52 +245,6 @@ impl Delivery {
                 mailboxes
                     .iter()
                     .for_each(|mailbox| self.mailboxes.notice(*mailbox));
-                Delivered::Accepted
-            }
-            Err(error) => failed(&error),
-        }
-    }
-
-    /// Each recipient alone; an account that several of them lead to gets one copy.
-    async fn each(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Vec<Delivered> {
-        let mut done: BTreeMap<AccountId, Delivered> = BTreeMap::new();
-        let mut outcomes = Vec::new();
-        for recipient in incoming.recipients {
-            let mut outcome = Delivered::Accepted;
-            for target in &recipient.targets {
-                let id = target.account.id;
-                let one = match done.get(&id) {
-                    Some(before) => *before,
-                    None => {
-                        self.one(incoming, header, added, target, recipient.name())
-                            .await
-                    }
-                };
-                done.insert(id, one);
-                if one != Delivered::Accepted {
-                    outcome = one;
-                }
-            }
-            outcomes.push(outcome);
-        }
-        outcomes
-    }
-
-    async fn one(
-        &self,
-        incoming: &Incoming<'_>,
-        header: &Bytes,
-        added: &[u8],
-        target: &Target,
-        to: String,
-    ) -> Delivered {
-        let copy = match self.prepare(incoming, header, added, target, to).await {
-            Ok(copy) => copy,
-            Err(error) => return failed(&error),
-        };
-        match self.index.append(copy.append).await {
-            Ok(_) => {
-                self.mailboxes.notice(copy.mailbox);
                 Delivered::Accepted
             }
             Err(error) => failed(&error),
@@ -342,7 +339,7 @@ impl Delivery {
 fn failed(error: &Error) -> Delivered {
     match error {
         Error::OverQuota { .. } => Delivered::Full,
-        Error::NotFound(_) => Delivered::Unknown,
+        // Also for what is not there: RCPT found it, and if it has gone RCPT says so when the message comes again (I8).
         error => {
             tracing::warn!(%error, "cannot deliver");
             Delivered::Unavailable
@@ -365,3 +362,6 @@ fn label(outcome: Delivered) -> &'static str {
         Delivered::Unavailable => "unavailable",
     }
 }
+
+#[cfg(test)]
+mod tests;
