@@ -129,6 +129,11 @@ impl Asks for Pop3Asks {
         }
     }
 
+    /// Whoever reads the answer to QUIT may come back at once.
+    async fn closed(&mut self) {
+        self.maildrop = None;
+    }
+
     fn desk(&mut self) -> &mut Desk {
         &mut self.desk
     }
