@@ -206,6 +206,10 @@ impl Wire {
                 self.clock.begin();
             }
             let deadline = self.clock.deadline();
+            // Also for a peer that always has more to say.
+            if Instant::now() >= deadline {
+                return Ok(Event::TimedOut);
+            }
             let Some(stream) = self.stream.as_mut() else {
                 return Err(io::Error::from(io::ErrorKind::NotConnected).into());
             };
