@@ -13,7 +13,7 @@ use postrider_storage::index::{Account, BlobRef};
 use super::meter;
 use super::signals::Signals;
 use super::wire::{Broken, End, Wire};
-use crate::actor::{ByteCount, Taker};
+use crate::actor::{ByteCount, Share, Taker};
 use crate::auth::Attempt;
 use crate::blob::Spool;
 use crate::engine::{Entry, Services};
@@ -116,7 +116,12 @@ pub(crate) enum OpenBody {
     /// As it lies in the store.
     Stored(BlobRef),
     /// Made from it.
-    Made(bytes::Bytes),
+    Made {
+        /// What was made.
+        octets: bytes::Bytes,
+        /// The memory it takes.
+        _share: Share,
+    },
 }
 
 impl Desk {
@@ -239,7 +244,7 @@ impl Desk {
         let mut left = octets;
         let mut chunks = match self.body.as_ref() {
             None => return Err(Broken::Body("no body is open".into())),
-            Some(OpenBody::Made(made)) => {
+            Some(OpenBody::Made { octets: made, .. }) => {
                 let end = offset.saturating_add(octets).min(made.len() as u64);
                 let piece = made.slice(offset.min(end) as usize..end as usize);
                 Chunks::One(Some(piece))

@@ -177,6 +177,8 @@ async fn listen<A: Asks>(
     signals: &Signals,
     asks: &mut A,
 ) -> Result<Vec<Action<<A::Session as Session>::Ask>>, wire::Broken> {
+    // A body belongs to the command that opened it; a silent peer holds no memory for it.
+    asks.desk().body = None;
     let limit = session.line_limit();
     let event = wire.event(limit, session.patience(), signals).await?;
     Ok(match event {

@@ -242,7 +242,9 @@ impl ImapAsks {
             return Err(Trouble::UnknownTransferEncoding.into());
         }
         let blob = self.blob(uid).await?;
-        let _share = self.reserve(range.end - range.start).await?;
+        // The body before is sent; its memory may be what this one needs.
+        self.desk.body = None;
+        let share = self.reserve(range.end.saturating_sub(range.start)).await?;
         let mut decoder = TransferDecoder::new(&encoding);
         let mut decoded = Vec::new();
         let mut stream = self
@@ -255,8 +257,12 @@ impl ImapAsks {
             decoder.feed(&chunk?, &mut decoded);
         }
         decoder.finish(&mut decoded);
+        let decoded = Bytes::from(decoded);
         let octets = decoded.len() as u64;
-        self.desk.body = Some(OpenBody::Made(decoded.into()));
+        self.desk.body = Some(OpenBody::Made {
+            octets: decoded,
+            _share: share,
+        });
         Ok(Answer::Body { octets })
     }
 
