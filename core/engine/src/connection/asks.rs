@@ -191,6 +191,7 @@ impl Desk {
                 Ok(self.close_spool(spool, received))
             }
             Receive::Data { limit } => {
+                self.newlines = Newlines::default();
                 let mut spool = self.open_spool(SpoolStart::Fresh);
                 let mut data = Data::new(limit);
                 let keep = async |piece: bytes::Bytes| spool.append(&piece).await;
@@ -198,6 +199,12 @@ impl Desk {
                 Ok(self.close_spool(spool, received))
             }
         }
+    }
+
+    /// Whether the last chunk of the spool ended with a CR that no LF follows: what is refused inside of a message is refused at its
+    /// end, where the next server would put the LF of its own line end behind it.
+    pub fn ends_bare(&self) -> bool {
+        self.newlines.end()
     }
 
     fn open_spool(&mut self, start: SpoolStart) -> Spool {

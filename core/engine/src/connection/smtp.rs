@@ -105,6 +105,10 @@ impl<S: Mail> SmtpAsks<S> {
         let count = envelope.forward_paths.len();
         let recipients = std::mem::take(&mut self.recipients);
         let spool = self.desk.spool.take();
+        if self.desk.ends_bare() {
+            tracing::info!(peer = %wire.peer(), "message ends with a bare CR");
+            return vec![Delivered::Rejected; count];
+        }
         let spooled = match spool {
             Some(spool) if recipients.len() == count => spool.finish().await,
             _ => return vec![Delivered::Unavailable; count],
