@@ -184,11 +184,10 @@ async fn listen<A: Asks>(
     Ok(match event {
         Event::Line(line) => {
             asks.heard();
-            let actions = match wire.input().is_empty() {
+            match wire.input().is_empty() {
                 true => session.on(Input::Line(&line)),
                 false => session.on_pipelined(&line),
-            };
-            actions
+            }
         }
         Event::LineTooLong => session.on(Input::LineTooLong),
         Event::BareNewline => session.on(Input::BareNewline),
