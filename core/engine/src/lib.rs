@@ -6,7 +6,25 @@
 //!  ◄──────────────── answers, and `changed` marks that may be missed ─────────────────────────
 //! ```
 //!
-//! A layer knows the one to its right, never the one to its left. To run all of it, see [`engine::Engine`]; for one part, its module:
+//! A layer knows the one to its right, never the one to its left. To run all of it:
+//!
+//! ```no_run
+//! use postrider::config::Config;
+//! use postrider::engine::{Engine, Parts};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::embedded("./postrider-data".as_ref());
+//! let patience = config.deadlines.drain;
+//! let server = Engine::start(config, Parts::default()).await?;
+//! println!("listening: {:?}", server.ports());
+//! // Until the program has to go. Inside an actix system, as `#[actix_rt::main]` makes one.
+//! server.drain(patience).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/` has a whole server with an account, an own resolver and an own filter; an own index or store goes in by
+//! [`engine::Parts`] too. Domains, accounts and aliases are made with [`admin::Admin`]. For one part, its room:
 //!
 //! | Room | What is in it |
 //! | --- | --- |

@@ -5,7 +5,7 @@
 //! this version does not have: nobody finds out in production that a setting meant nothing.
 //!
 //! **Invariants.** A [`Config`] is whole and checked; nothing that holds one checks it again. Secrets in it are
-//! [`Secret`](postrider_protocol::secret::Secret)s, so `Debug` shows none. Defaults exist in one place: the sections' reading of
+//! [`Secret`]s, so `Debug` shows none. Defaults exist in one place: the sections' reading of
 //! an absent key.
 
 mod auth;

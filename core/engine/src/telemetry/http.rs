@@ -1,7 +1,7 @@
 //! `/metrics`, `/health/live` and `/health/ready` over HTTP/1.1 (RFC 9112), for Prometheus and orchestrators.
 //!
-//! **Bounds.** [`CONNECTIONS`] at once (others wait in the socket), one request a connection, [`HEADER_OCTETS`] of header, no
-//! bodies read, [`CONNECTION_DEADLINE`] in all.
+//! **Bounds.** `CONNECTIONS` at once (others wait in the socket), one request a connection, `HEADER_OCTETS` of header, no
+//! bodies read, `CONNECTION_DEADLINE` in all.
 //! **On failure.** A connection that fails touches no other.
 
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
