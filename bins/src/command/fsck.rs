@@ -1,7 +1,19 @@
 //! `postrider fsck`: do index and store agree?
 
-use postrider::admin::{Finding, FsckReport, Repair, fsck};
-use postrider_storage::{blob::MemoryStore, index::BlobId};
+use std::sync::Arc;
+
+use postrider::actor::{Budget, ByteCount, ServiceRuntime};
+use postrider::blob::{
+    BlobPool, Damage, Damaged, Findings, Fsck, FsckOptions, FsckReport, Missing as MissingBody,
+    Orphan, OrphanFate, PoolLimits, Repair, Spools, WrongQuota,
+};
+use postrider::clock;
+use postrider::config::Config;
+use postrider::protocol::message::summary::Summary;
+use postrider_storage::{
+    blob::{BlobStore, MemoryStore},
+    index::{BlobId, Index},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,19 +23,16 @@ use crate::{
     report::{count, printable, size},
 };
 
+/// Threads for the store's and the spool's work.
+const BLOCKING: usize = 16;
+
 pub(super) async fn run(place: &Place, arguments: &FsckArgs) -> Result<Report, Failure> {
     let config = place.config()?;
     let index = open::index(&config, Missing::Refuse).await?;
-    let repair = match arguments.repair {
-        true => Repair::Yes,
-        false => Repair::No,
-    };
-    let report = match open::store(&config).await? {
-        Some(store) => fsck(index.as_ref(), store.as_ref(), repair).await?,
+    let store = match open::store(&config).await? {
+        Some(store) => store,
         // A server that never got mail has no store yet; one that did has lost it, and nothing is mended then.
-        None if index.all_blobs(BlobId(0), 1).await?.is_empty() => {
-            fsck(index.as_ref(), &MemoryStore::new(), repair).await?
-        }
+        None if index.all_blobs(BlobId(0), 1).await?.is_empty() => Arc::new(MemoryStore::new()),
         None => {
             return Err(Failure::new(
                 "the store is not there, though the index names bodies in it",
@@ -31,126 +40,176 @@ pub(super) async fn run(place: &Place, arguments: &FsckArgs) -> Result<Report, F
             .hint("is its file system mounted?"));
         }
     };
-    Ok(render(&report))
+    let repair = match arguments.repair {
+        true => Repair::Append,
+        false => Repair::Report,
+    };
+    let fsck = prepare(&config, index, store, repair).await?;
+    let report = fsck.run(clock::now()).await?;
+    Ok(render(&report, repair))
 }
 
-fn render(report: &FsckReport) -> Report {
-    let open = report
-        .findings
-        .iter()
-        .filter(|it| !it.is_repaired())
-        .count();
-    let mut text: String = report.findings.iter().map(|it| line(it) + "\n").collect();
-    let bodies = count(report.bodies, "body in the index", "bodies in the index");
-    let objects = count(
-        report.objects,
-        "object in the store",
-        "objects in the store",
-    );
-    let verdict = match (report.findings.len(), open) {
-        (0, _) => "they agree".to_owned(),
-        (found, 0) => format!(
-            "{}, all repaired",
-            count(found as u64, "finding", "findings")
-        ),
-        (found, open) if found == open => count(found as u64, "finding", "findings"),
-        (found, open) => format!(
-            "{}, {open} not repaired",
-            count(found as u64, "finding", "findings")
-        ),
+async fn prepare(
+    config: &Config,
+    index: Arc<dyn Index>,
+    store: Arc<dyn BlobStore>,
+    repair: Repair,
+) -> Result<Fsck, Failure> {
+    let runtime = ServiceRuntime::start(2, BLOCKING)
+        .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    let spools = Spools::open(config.data_dir.join("spool"), runtime.clone())
+        .await
+        .map_err(|error| Failure::new(format!("cannot open the spool: {error}")))?;
+    let memory = ByteCount::bytes(config.limits.memory.0);
+    Ok(Fsck {
+        index,
+        blobs: BlobPool::new(store, runtime, PoolLimits::default()),
+        spools,
+        taker: Budget::new(memory).taker(memory),
+        summarize: Arc::new(|octets| Summary::of(octets).encode()),
+        options: FsckOptions {
+            repair,
+            ..FsckOptions::default()
+        },
+    })
+}
+
+fn render(report: &FsckReport, repair: Repair) -> Report {
+    let mut text = String::new();
+    let mut findings = Vec::new();
+    said(&report.missing, missing, &mut text, &mut findings);
+    said(&report.damaged, damaged, &mut text, &mut findings);
+    said(&report.orphans, left_over, &mut text, &mut findings);
+    said(&report.quotas, quota, &mut text, &mut findings);
+    let found =
+        report.missing.total + report.damaged.total + report.orphans.total + report.quotas.total;
+    let open = found - report.orphans.mended;
+    let rows = count(report.rows, "body in the index", "bodies in the index");
+    let bodies = count(report.bodies, "object in the store", "objects in the store");
+    let findings_of = count(found, "finding", "findings");
+    let verdict = match (found, open, repair) {
+        (0, ..) => "they agree".to_owned(),
+        (_, 0, _) => format!("{findings_of}, all repaired"),
+        (_, open, Repair::Append) => format!("{findings_of}, {open} not repaired"),
+        (_, _, Repair::Report) => findings_of,
     };
-    text.push_str(&format!("{bodies}, {objects}: {verdict}\n"));
+    text.push_str(&format!("{rows}, {bodies}: {verdict}\n"));
     Report {
         text,
         json: json!({
-            "bodies": report.bodies,
-            "objects": report.objects,
-            "agree": report.findings.is_empty(),
-            "findings": report.findings.iter().map(document).collect::<Vec<_>>(),
+            "bodies": report.rows,
+            "objects": report.bodies,
+            "agree": found == 0,
+            "found": found,
+            "repaired": report.orphans.mended,
+            "findings": findings,
         }),
-        good: open == 0,
+        good: report.is_clean(),
     }
 }
 
-fn line(finding: &Finding) -> String {
-    match finding {
-        Finding::Missing {
-            key,
-            email,
-            mailbox,
-            uid,
-            repaired,
-        } => {
-            let mailbox = printable(mailbox);
-            let done = match repaired {
-                true => "; expunged",
-                false => "",
-            };
-            format!("missing: {key}, the body of {email} {mailbox} {uid}{done}")
-        }
-        Finding::LeftOver {
-            key,
-            size: octets,
-            repair,
-        } => {
-            let octets = size(*octets);
-            let done = match repair {
-                None => String::new(),
-                Some(Ok(to)) => {
-                    format!("; now {} {} {}", to.email, printable(&to.mailbox), to.uid)
-                }
-                Some(Err(why)) => format!("; not repaired: {why}"),
-            };
-            format!("left over: {key} ({octets}), which no message names{done}")
-        }
-        Finding::Damaged {
-            key,
-            expected,
-            found,
-        } => format!(
-            "damaged: {key} has {found} octets where the index says {expected}; bring it back from a backup"
-        ),
-        Finding::Quota { email, used, sum } => {
-            format!("quota: {email} counts {used} octets as used, its messages have {sum}")
-        }
+/// Renders what is listed of one kind, and says how many are not.
+fn said<T>(
+    of_kind: &Findings<T>,
+    render: impl Fn(&T) -> Vec<(String, Value)>,
+    text: &mut String,
+    findings: &mut Vec<Value>,
+) {
+    for (line, document) in of_kind.listed.iter().flat_map(render) {
+        text.push_str(&line);
+        text.push('\n');
+        findings.push(document);
+    }
+    let more = of_kind.total - of_kind.listed.len() as u64;
+    if more > 0 {
+        text.push_str(&format!("and {more} more of this kind\n"));
     }
 }
 
-fn document(finding: &Finding) -> Value {
-    match finding {
-        Finding::Missing {
-            key,
-            email,
-            mailbox,
-            uid,
-            repaired,
-        } => json!({
-            "kind": "missing", "key": key, "email": email, "mailbox": mailbox, "uid": uid.0, "repaired": repaired,
-        }),
-        Finding::LeftOver { key, size, repair } => {
-            let mut document = json!({
-                "kind": "left_over", "key": key, "size": size, "repaired": finding.is_repaired(),
-            });
-            match repair {
-                Some(Ok(to)) => {
-                    document["email"] = json!(to.email);
-                    document["mailbox"] = json!(to.mailbox);
-                    document["uid"] = json!(to.uid.0);
-                }
-                Some(Err(why)) => document["error"] = json!(why),
-                None => {}
-            }
-            document
+/// One line for each message that cannot be read.
+fn missing(missing: &MissingBody) -> Vec<(String, Value)> {
+    let MissingBody {
+        key,
+        size,
+        messages,
+    } = missing;
+    let document = |rest: Value| {
+        let mut document =
+            json!({ "kind": "missing", "key": key, "size": size, "repaired": false });
+        if let (Some(document), Value::Object(rest)) = (document.as_object_mut(), rest) {
+            document.extend(rest);
         }
-        Finding::Damaged {
-            key,
-            expected,
-            found,
-        } => json!({
-            "kind": "damaged", "key": key, "expected": expected, "found": found, "repaired": false,
-        }),
-        Finding::Quota { email, used, sum } => json!({
-            "kind": "quota", "email": email, "used": used, "sum": sum, "repaired": false,
-        }),
+        document
+    };
+    if messages.is_empty() {
+        let line = format!("missing: {key}, the body of an expunged message");
+        return vec![(line, document(json!({})))];
     }
+    let of_message = |it: &postrider::blob::Named| {
+        let line = format!(
+            "missing: {key}, the body of {} {} {}; bring it back from a backup",
+            it.account,
+            printable(&it.mailbox),
+            it.uid
+        );
+        let rest = json!({ "email": it.account, "mailbox": it.mailbox, "uid": it.uid });
+        (line, document(rest))
+    };
+    messages.iter().map(of_message).collect()
+}
+
+fn damaged(damaged: &Damaged) -> Vec<(String, Value)> {
+    let key = &damaged.key;
+    let mut document = json!({ "kind": "damaged", "key": key, "repaired": false });
+    let what = match &damaged.damage {
+        Damage::Size { expected, found } => {
+            document["expected"] = json!(expected);
+            document["found"] = json!(found);
+            format!("has {found} octets where the index says {expected}")
+        }
+        Damage::Checksum => "has other octets than were written".to_owned(),
+        Damage::Unreadable { why } => {
+            document["error"] = json!(why);
+            format!("cannot be read: {why}")
+        }
+    };
+    let line = format!("damaged: {key} {what}; bring it back from a backup");
+    vec![(line, document)]
+}
+
+fn left_over(orphan: &Orphan) -> Vec<(String, Value)> {
+    let Orphan {
+        key,
+        size: octets,
+        account,
+        fate,
+        ..
+    } = orphan;
+    let mut document = json!({ "kind": "left_over", "key": key, "size": octets });
+    document["repaired"] = json!(matches!(fate, OrphanFate::Appended { .. }));
+    let done = match fate {
+        OrphanFate::Found => String::new(),
+        OrphanFate::Appended { mailbox, uid } => {
+            document["email"] = json!(account);
+            document["mailbox"] = json!(mailbox);
+            document["uid"] = json!(uid);
+            format!("; now {account} {} {uid}", printable(mailbox))
+        }
+        OrphanFate::Left { why } => {
+            document["error"] = json!(why);
+            format!("; not repaired: {why}")
+        }
+    };
+    let octets = size(*octets);
+    let line = format!("left over: {key} ({octets}), which no message names{done}");
+    vec![(line, document)]
+}
+
+fn quota(wrong: &WrongQuota) -> Vec<(String, Value)> {
+    let WrongQuota { account, used, sum } = wrong;
+    let document = json!({
+        "kind": "quota", "email": account, "used": used, "sum": sum, "repaired": false,
+    });
+    let line = format!("quota: {account} counts {used} octets as used, its messages have {sum}");
+    vec![(line, document)]
 }

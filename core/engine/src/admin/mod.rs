@@ -1,4 +1,4 @@
-//! What an operator does: domains, users, aliases, agreement of index and store. For the control program, the admin pages and
+//! What an operator does: domains, users, aliases. For the control program, the admin pages and
 //! embedding programs alike.
 //!
 //! All of it goes through the index, so it works beside a running server and without one.
@@ -9,7 +9,6 @@
 mod alias;
 mod domain;
 mod error;
-mod fsck;
 mod import;
 mod name;
 #[cfg(test)]
@@ -18,7 +17,6 @@ mod user;
 
 pub use domain::DomainReport;
 pub use error::AdminError;
-pub use fsck::{Finding, FsckReport, Repair, Restored, fsck};
 pub use import::{ImportPassword, ImportProblem, ImportUser, PreparedImport};
 pub use user::UserReport;
 

@@ -1,28 +1,20 @@
 //! An operator's actions on an index in memory.
 
-use bytes::Bytes;
 use postrider_protocol::secret::Secret;
-use postrider_storage::{
-    blob::{BlobBody, BlobKey, BlobMeta, BlobSource, BlobStore, BlobWritten, MemoryStore, Unique},
-    index::{Append, AuthType, Flags, INBOX, MemoryIndex, ModSeq, NewBlob, Timestamp, Uid},
-};
-use sha2::{Digest, Sha256};
+use postrider_storage::index::{AuthType, INBOX, MemoryIndex};
 
 use super::*;
 use crate::auth::password::{PasswordError, VerifyError};
 
 const HASH: &str = "{BLF-CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-const MESSAGE: &[u8] = b"From: ada@example.com\r\nSubject: hello\r\n\r\nhello\r\n";
 
 struct House {
-    index: Arc<MemoryIndex>,
-    store: MemoryStore,
     admin: Admin,
 }
 
 async fn house() -> House {
     let index = Arc::new(MemoryIndex::new());
-    let admin = Admin::new(index.clone());
+    let admin = Admin::new(index);
     admin
         .add_domain("Example.com", AuthType::Local, None)
         .await
@@ -31,11 +23,7 @@ async fn house() -> House {
         .add_user("Ada@example.com", HASH.to_owned(), Some(1 << 20))
         .await
         .expect("a new user");
-    House {
-        index,
-        store: MemoryStore::new(),
-        admin,
-    }
+    House { admin }
 }
 
 #[tokio::test]
@@ -290,196 +278,4 @@ async fn an_import_takes_all_in() {
     assert_eq!(verified, Ok(true));
     let other = admin.find_user("u7@example.com").await.expect("there");
     assert_eq!(other.quota, Some(postrider_storage::index::DEFAULT_QUOTA));
-}
-
-impl House {
-    async fn put(&self, mailbox: &str, made: Timestamp) -> (BlobKey, BlobWritten) {
-        let source = BlobSource {
-            prefix: Bytes::new(),
-            body: BlobBody::Memory(Bytes::from_static(MESSAGE)),
-        };
-        let written = source.digest().await.expect("octets in memory");
-        let unique = Unique::new("host", made, &written).expect("random octets");
-        let key = BlobKey::for_message("example.com", "ada", mailbox, &unique).expect("good names");
-        let put = self
-            .store
-            .put(&key, source, &BlobMeta::from_key(&key))
-            .await;
-        assert_eq!(put, Ok(written));
-        (key, written)
-    }
-
-    async fn deliver(&self, mailbox: &str) -> BlobKey {
-        let (key, written) = self.put(mailbox, now()).await;
-        let account = self
-            .admin
-            .find_user("ada@example.com")
-            .await
-            .expect("there");
-        let place = self
-            .index
-            .mailbox(account.id, mailbox)
-            .await
-            .expect("storage works");
-        let change = Change::Append(Append {
-            account: account.id,
-            mailbox: place.expect("there").id,
-            blob: NewBlob {
-                key: key.clone(),
-                size: written.size,
-                sha256: Sha256::digest(MESSAGE).into(),
-                summary: vec![1],
-            },
-            flags: Flags::default(),
-            keywords: Vec::new(),
-            internal_date: now(),
-            now: now(),
-        });
-        self.admin.apply(change).await.expect("room for a message");
-        key
-    }
-
-    async fn fsck(&self, repair: Repair) -> FsckReport {
-        fsck(self.index.as_ref(), &self.store, repair)
-            .await
-            .expect("both are there")
-    }
-
-    async fn uids(&self, mailbox: &str) -> Vec<Uid> {
-        let account = self
-            .admin
-            .find_user("ada@example.com")
-            .await
-            .expect("there");
-        let place = self
-            .index
-            .mailbox(account.id, mailbox)
-            .await
-            .expect("storage works");
-        let place = place.expect("there");
-        let changes = self
-            .index
-            .changes(place.id, ModSeq(0))
-            .await
-            .expect("storage works");
-        changes.changed.iter().map(|it| it.uid).collect()
-    }
-}
-
-#[tokio::test]
-async fn fsck_finds_nothing_where_all_is_well() {
-    let house = house().await;
-    house.deliver(INBOX).await;
-    house.deliver("Sent").await;
-    let report = house.fsck(Repair::No).await;
-    assert_eq!((report.bodies, report.objects), (2, 2));
-    assert_eq!(report.findings, []);
-}
-
-#[tokio::test]
-async fn fsck_expunges_what_has_no_body() {
-    let house = house().await;
-    let key = house.deliver(INBOX).await;
-    house.deliver(INBOX).await;
-    assert!(house.store.lose(&key));
-    let finding = |repaired| Finding::Missing {
-        key: key.as_str().to_owned(),
-        email: "ada@example.com".to_owned(),
-        mailbox: INBOX.to_owned(),
-        uid: Uid(1),
-        repaired,
-    };
-    assert_eq!(house.fsck(Repair::No).await.findings, [finding(false)]);
-    assert_eq!(house.uids(INBOX).await, [Uid(1), Uid(2)]);
-    assert_eq!(house.fsck(Repair::Yes).await.findings, [finding(true)]);
-    assert_eq!(house.uids(INBOX).await, [Uid(2)]);
-    assert_eq!(
-        house.fsck(Repair::No).await.findings,
-        [],
-        "what is expunged is not missed"
-    );
-}
-
-#[tokio::test]
-async fn fsck_makes_left_over_bodies_messages_again() {
-    let house = house().await;
-    house.deliver(INBOX).await;
-    let old = Timestamp(now().0 - 3_600_000_000);
-    let (key, _) = house.put("Projects/2026", old).await;
-    let findings = house.fsck(Repair::No).await.findings;
-    let left_over = |repair| Finding::LeftOver {
-        key: key.as_str().to_owned(),
-        size: MESSAGE.len() as u64,
-        repair,
-    };
-    assert_eq!(findings, [left_over(None)]);
-    let restored = Restored {
-        email: "ada@example.com".to_owned(),
-        mailbox: "Projects/2026".to_owned(),
-        uid: Uid(1),
-    };
-    assert_eq!(
-        house.fsck(Repair::Yes).await.findings,
-        [left_over(Some(Ok(restored)))]
-    );
-    assert_eq!(house.uids("Projects/2026").await, [Uid(1)]);
-    assert_eq!(house.fsck(Repair::Yes).await.findings, []);
-}
-
-#[tokio::test(start_paused = true)]
-async fn fsck_waits_for_what_is_on_its_way() {
-    let house = house().await;
-    let (key, written) = house.put(INBOX, now()).await;
-    let account = house
-        .admin
-        .find_user("ada@example.com")
-        .await
-        .expect("there");
-    let inbox = house
-        .index
-        .mailbox(account.id, INBOX)
-        .await
-        .expect("storage works");
-    let index = house.index.clone();
-    let append = Change::Append(Append {
-        account: account.id,
-        mailbox: inbox.expect("there").id,
-        blob: NewBlob {
-            key,
-            size: written.size,
-            sha256: written.sha256,
-            summary: vec![1],
-        },
-        flags: Flags::default(),
-        keywords: Vec::new(),
-        internal_date: now(),
-        now: now(),
-    });
-    let arrival = tokio::spawn(async move {
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        index.apply(vec![append]).await
-    });
-    assert_eq!(house.fsck(Repair::Yes).await.findings, []);
-    assert!(arrival.await.expect("no panic")[0].is_ok());
-    // One that never arrives is found all the same.
-    house.put(INBOX, now()).await;
-    assert_eq!(house.fsck(Repair::No).await.findings.len(), 1);
-}
-
-#[tokio::test]
-async fn fsck_does_not_mend_with_the_wrong_store() {
-    let mut house = house().await;
-    for _ in 0..30 {
-        house.deliver(INBOX).await;
-    }
-    house.store = MemoryStore::new();
-    let refused = fsck(house.index.as_ref(), &house.store, Repair::Yes)
-        .await
-        .expect_err("all are missing");
-    assert_eq!(
-        refused.to_string(),
-        "storage unavailable: 30 of 30 bodies are missing; is this the right store? nothing was repaired"
-    );
-    assert_eq!(house.uids(INBOX).await.len(), 30);
-    assert_eq!(house.fsck(Repair::No).await.findings.len(), 30);
 }

@@ -16,8 +16,8 @@ use postrider_storage::{
 };
 
 pub use fsck::{
-    Damage, Damaged, Depth, Findings, Fsck, FsckOptions, FsckReport, Missing, Orphan, OrphanFate,
-    Repair, Summarize,
+    Damage, Damaged, Depth, Findings, Fsck, FsckOptions, FsckReport, Missing, Named, Orphan,
+    OrphanFate, Repair, Summarize, WrongQuota,
 };
 pub use gc::{Reaped, Reaper, ReaperSettings};
 pub use pool::{BlobPool, PoolLimits};

@@ -2,16 +2,18 @@
 //!
 //! Rows without a body are lost mail: they are named and never removed. Bodies without a row are left by a crash between put
 //! and commit, or by an index that was restored from an older copy. `Repair::Append` makes them messages again, in the mailbox of
-//! their birth or, if that is gone, in INBOX: mail is never thrown away, and at worst somebody gets one twice (a sender who heard
+//! their birth, which is made again if it is gone: mail is never thrown away, and at worst somebody gets one twice (a sender who heard
 //! no 250 has sent it again). Only what was made whole is appended; what is damaged, or whose account is gone or full, stays
 //! where it is and is named.
 //!
-//! It runs beside a working server. Whatever appears or goes while it looks is asked for again before it counts, and orphans younger than
-//! the grace time are left alone: a delivery may be about to name them.
+//! It runs beside a working server. Whatever appears or goes while it looks is asked for again before it counts, and the row of a body
+//! younger than the grace time is waited for: a delivery may be about to name it. Should it come after the wait it finds the row
+//! that a repair made, since a key is appended once.
 //!
 //! **Bounds.** 32 octets a row, for the whole index; [`BATCH`] possible orphans; one body at a time from the spool.
 //! **On failure.** A check that cannot see everything ends with the error and says nothing: half a listing looks like lost mail.
 
+mod accounts;
 mod orphan;
 mod report;
 mod rows;
@@ -19,7 +21,11 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use postrider_storage::{
@@ -30,7 +36,9 @@ use postrider_storage::{
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-pub use self::report::{Damage, Damaged, Findings, FsckReport, Missing, Orphan, OrphanFate};
+pub use self::report::{
+    Damage, Damaged, Findings, FsckReport, Missing, Named, Orphan, OrphanFate, WrongQuota,
+};
 use self::rows::{Rows, Seen};
 use super::{BlobPool, Spools, gc};
 use crate::actor::Taker;
@@ -41,6 +49,8 @@ const BATCH: usize = 1000;
 const PAGE: u32 = 1000;
 /// Bodies asked for at a time.
 const PARALLEL: usize = 8;
+/// How often the row of a young body is looked for while it is waited for.
+const LOOK: Duration = Duration::from_millis(500);
 /// Doomed bodies that are not taken for orphans; the reaper leaves no more than a round behind.
 const DOOMED: u32 = 100_000;
 
@@ -72,8 +82,10 @@ pub struct FsckOptions {
     pub depth: Depth,
     /// What happens to orphans.
     pub repair: Repair,
-    /// Bodies without a row that are younger are left alone.
+    /// The row of a younger body may be on its way, and is waited for.
     pub grace: Duration,
+    /// How long; then the body counts as left over like any other.
+    pub settle: Duration,
     /// How long one operation may take.
     pub patience: Duration,
 }
@@ -83,7 +95,8 @@ impl Default for FsckOptions {
         Self {
             depth: Depth::Length,
             repair: Repair::Report,
-            grace: Duration::from_secs(24 * 3600),
+            grace: Duration::from_secs(120),
+            settle: Duration::from_secs(5),
             patience: Duration::from_secs(60),
         }
     }
@@ -116,6 +129,7 @@ impl Fsck {
         report.rows = rows.len();
         self.look_at_bodies(now, &mut rows, &mut report).await?;
         self.look_at_rows(&rows, &mut report).await?;
+        self.look_at_quotas(&mut report).await?;
         Ok(report)
     }
 
@@ -129,6 +143,7 @@ impl Fsck {
         let grace = i64::try_from(self.options.grace.as_micros()).unwrap_or(i64::MAX);
         let young_since = now.0.saturating_sub(grace);
         let mut orphans = Vec::new();
+        let mut young = Vec::new();
         let mut bodies = self.blobs.list("", self.deadline()).await?;
         while let Some((key, size)) = bodies.try_next().await? {
             report.bodies += 1;
@@ -143,7 +158,7 @@ impl Fsck {
                     report.damaged.add(damaged(&key, damage));
                 }
                 None if key.unique().is_some_and(|it| it.made().0 > young_since) => {
-                    report.young += 1;
+                    young.push((key, size));
                 }
                 None => orphans.push((key, size)),
             }
@@ -151,8 +166,36 @@ impl Fsck {
                 self.look_at_orphans(now, &mut orphans, rows, report)
                     .await?;
             }
+            if young.len() == BATCH {
+                self.wait_for_rows(&mut young, rows).await?;
+                self.look_at_orphans(now, &mut young, rows, report).await?;
+            }
         }
-        self.look_at_orphans(now, &mut orphans, rows, report).await
+        self.look_at_orphans(now, &mut orphans, rows, report)
+            .await?;
+        self.wait_for_rows(&mut young, rows).await?;
+        self.look_at_orphans(now, &mut young, rows, report).await
+    }
+
+    /// Takes out bodies whose rows come while they are waited for.
+    async fn wait_for_rows(
+        &self,
+        young: &mut Vec<(BlobKey, u64)>,
+        rows: &mut Rows,
+    ) -> Result<(), Error> {
+        let until = Instant::now() + self.options.settle;
+        loop {
+            if young.is_empty() {
+                return Ok(());
+            }
+            rows.catch_up(self.index.as_ref()).await?;
+            young.retain(|(key, size)| rows.see(key, *size).is_none());
+            let now = Instant::now();
+            if now >= until {
+                return Ok(());
+            }
+            tokio::time::sleep_until((now + LOOK).min(until)).await;
+        }
     }
 
     async fn look_at_orphans(
@@ -188,10 +231,11 @@ impl Fsck {
     /// From the index's side: which rows have no body, or one with other octets.
     async fn look_at_rows(&self, rows: &Rows, report: &mut FsckReport) -> Result<(), Error> {
         let mut after = BlobId(i64::MIN);
+        let mut listed = HashMap::new();
         loop {
             let page = self.index.all_blobs(after, PAGE).await?;
             let Some(last) = page.last() else {
-                return Ok(());
+                return self.name_messages(&listed, report).await;
             };
             after = last.id;
             let due = page.into_iter().filter(|row| self.is_due(row, rows));
@@ -201,7 +245,10 @@ impl Fsck {
             while let Some(found) = found.next().await {
                 match found? {
                     None => {}
-                    Some(RowFault::Missing(missing)) => report.missing.add(missing),
+                    Some(RowFault::Missing(id, missing)) => {
+                        listed.insert(id, report.missing.listed.len());
+                        report.missing.add(missing);
+                    }
                     Some(RowFault::Damaged(damaged)) => report.damaged.add(damaged),
                 }
             }
@@ -250,10 +297,12 @@ impl Fsck {
         if now.first().is_none_or(|it| it.id != row.id) {
             return Ok(None);
         }
-        Ok(Some(RowFault::Missing(Missing {
+        let missing = Missing {
             key: row.key.as_str().to_owned(),
             size: row.size,
-        })))
+            messages: Vec::new(),
+        };
+        Ok(Some(RowFault::Missing(row.id, missing)))
     }
 
     fn deadline(&self) -> Instant {
@@ -263,7 +312,7 @@ impl Fsck {
 
 /// What is wrong with a row.
 enum RowFault {
-    Missing(Missing),
+    Missing(BlobId, Missing),
     Damaged(Damaged),
 }
 

@@ -10,7 +10,8 @@ use postrider_storage::{
     Class, Error,
     blob::{BlobKey, BlobMeta},
     index::{
-        Account, Append, Appended, Change, Flags, INBOX, Mailbox, NewBlob, Outcome, Timestamp,
+        Account, Append, Appended, Change, CreateMailbox, Flags, INBOX, Mailbox, NewBlob, Outcome,
+        Timestamp,
     },
 };
 
@@ -58,7 +59,7 @@ impl Fsck {
         let Some(account) = self.index.account(&meta.account).await? else {
             return Ok(left("no account of this address".to_owned()));
         };
-        let Some(mailbox) = self.mailbox_at_birth(&account, &meta.mailbox).await? else {
+        let Some(mailbox) = self.mailbox_at_birth(&account, &meta.mailbox, now).await? else {
             return Ok(left("the account has no INBOX".to_owned()));
         };
         let body = self.read(key, size).await?;
@@ -99,15 +100,34 @@ impl Fsck {
         })
     }
 
+    /// Where a message was born, made again if that is gone; INBOX if it cannot be made.
     async fn mailbox_at_birth(
         &self,
         account: &Account,
         name: &str,
+        now: Timestamp,
     ) -> Result<Option<Mailbox>, Error> {
-        if let Some(mailbox) = self.index.mailbox(account.id, name).await?
-            && mailbox.selectable
-        {
+        let selectable = |mailbox: &Mailbox| mailbox.selectable;
+        let there = self.index.mailbox(account.id, name).await?;
+        if let Some(mailbox) = there.filter(selectable) {
             return Ok(Some(mailbox));
+        }
+        let create = CreateMailbox {
+            account: account.id,
+            name: name.to_owned(),
+            special_use: None,
+            now,
+        };
+        match crate::blob::apply(self.index.as_ref(), Change::CreateMailbox(create)).await {
+            Ok(_) => {
+                let made = self.index.mailbox(account.id, name).await?;
+                if let Some(mailbox) = made.filter(selectable) {
+                    return Ok(Some(mailbox));
+                }
+            }
+            Err(error) if error.class() == Class::Temporary => return Err(error),
+            // A name that is none today, or one too many.
+            Err(_) => {}
         }
         self.index.mailbox(account.id, INBOX).await
     }

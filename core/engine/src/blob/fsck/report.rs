@@ -14,14 +14,14 @@ pub struct FsckReport {
     pub bodies: u64,
     /// Octets of the bodies in the store.
     pub octets: u64,
-    /// Bodies without a row that are so young that a delivery may be about to name them.
-    pub young: u64,
     /// Rows without a body: mail that the index knows and nobody can read.
     pub missing: Findings<Missing>,
     /// Bodies that are not what the index says.
     pub damaged: Findings<Damaged>,
     /// Bodies without a row.
     pub orphans: Findings<Orphan>,
+    /// Accounts whose used quota is not the sum of their messages (I4).
+    pub quotas: Findings<WrongQuota>,
 }
 
 impl FsckReport {
@@ -30,6 +30,7 @@ impl FsckReport {
         self.missing.total == 0
             && self.damaged.total == 0
             && self.orphans.total == self.orphans.mended
+            && self.quotas.total == 0
     }
 }
 
@@ -70,6 +71,30 @@ pub struct Missing {
     pub key: String,
     /// Octets it should have.
     pub size: u64,
+    /// The messages that cannot be read; none if they are expunged and only kept to be brought back.
+    pub messages: Vec<Named>,
+}
+
+/// A message, for people.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Named {
+    /// Address of its account.
+    pub account: String,
+    /// Name of its mailbox.
+    pub mailbox: String,
+    /// Its UID.
+    pub uid: u32,
+}
+
+/// A used quota that is not the sum of the messages.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct WrongQuota {
+    /// Address of the account.
+    pub account: String,
+    /// Octets that count as used.
+    pub used: u64,
+    /// Octets of its messages.
+    pub sum: u64,
 }
 
 /// A body that is not what the index says.
