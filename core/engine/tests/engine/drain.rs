@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use postrider::config::Service;
 use tokio::sync::Semaphore;
@@ -14,6 +15,9 @@ use super::house::{ADA, BOB, House, message};
 const SENDERS: usize = 12;
 /// Answers after which the server goes down.
 const ANSWERED: usize = 60;
+
+/// Patience with who does not finish.
+const SHORT: Duration = Duration::from_millis(500);
 
 /// Delivers until the server goes; what it said about each message.
 async fn deliver(
@@ -115,4 +119,26 @@ async fn who_is_idle_hears_goodbye_and_who_comes_is_not_let_in() {
     pop3.rest().await;
     let refused = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
     assert!(refused.is_err());
+}
+
+#[actix_rt::test]
+async fn a_message_half_sent_when_the_server_goes_is_not_half_kept() {
+    let house = House::new().await;
+    let mut smtp = house.smtp().await;
+    smtp.smtp("MAIL FROM:<eve@remote.example>").await;
+    smtp.smtp(&format!("RCPT TO:<{ADA}>")).await;
+    assert!(smtp.smtp("DATA").await.starts_with("354"));
+    smtp.write(message("half").as_bytes()).await;
+    // And an APPEND whose literal never ends.
+    let mut imap = house.imap(ADA).await;
+    imap.write(b"a APPEND INBOX {1000}\r\n").await;
+    assert!(imap.line().await.starts_with('+'));
+    imap.write(b"Subject: half").await;
+
+    let house = house.restart_within(SHORT).await;
+    assert!(!smtp.rest().await.starts_with('2'));
+    assert!(!imap.rest().await.contains("a OK"));
+    assert_eq!(house.subjects(ADA).await, Vec::<String>::new());
+    assert_eq!(house.admin().find_user(ADA).await.unwrap().used, 0);
+    house.stop().await;
 }

@@ -83,12 +83,17 @@ impl House {
 
     /// Stops it and starts another one on the same data.
     pub async fn restart(self) -> Self {
+        self.restart_within(PATIENCE).await
+    }
+
+    /// The same, with so much patience for who is connected.
+    pub async fn restart_within(self, patience: Duration) -> Self {
         let Self {
             config,
             running,
             folder,
         } = self;
-        running.drain(PATIENCE).await;
+        running.drain(patience).await;
         let running = Engine::start(config.clone(), Parts::default())
             .await
             .expect("starts again");

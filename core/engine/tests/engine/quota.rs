@@ -1,6 +1,9 @@
 //! A full account refuses in the words of each protocol, and is never over its limit (I4).
 
-use super::house::{ADA, House, message};
+use postrider::config::Service;
+
+use super::client::Client;
+use super::house::{ADA, BOB, House, message};
 
 const FULL: &str = "full@example.test";
 
@@ -44,8 +47,42 @@ async fn over_quota_is_temporary_over_smtp_and_named_over_imap() {
     assert_eq!(account.account.used, sum);
     assert!(sum <= 2000);
 
-    // One full recipient of two: the client is told, and the other gets it once.
-    assert!(smtp.send(ADA, &message("small")).await.starts_with("250"));
+    house.stop().await;
+}
+
+#[actix_rt::test]
+async fn a_full_recipient_among_others_is_one_answer_over_lmtp_and_all_or_none_over_smtp() {
+    let house = House::new().await;
+    house.add(FULL, Some(2000)).await;
+    let large = message("large") + &("x".repeat(70) + "\r\n").repeat(30);
+    let transaction = async |client: &mut Client| {
+        client.smtp("MAIL FROM:<eve@remote.example>").await;
+        for to in [ADA, FULL, BOB] {
+            let reply = client.smtp(&format!("RCPT TO:<{to}>")).await;
+            assert!(reply.starts_with("250"), "{reply}");
+        }
+        assert!(client.smtp("DATA").await.starts_with("354"));
+        client.write(large.as_bytes()).await;
+        client.smtp(".").await
+    };
+    let mut smtp = house.smtp().await;
+    let reply = transaction(&mut smtp).await;
+    assert!(reply.starts_with("452 4.2.2"), "{reply}");
+    assert_eq!(house.subjects(ADA).await, Vec::<String>::new());
+
+    let mut lmtp = house.connect(Service::Lmtp).await;
+    lmtp.smtp("LHLO client.example").await;
+    let replies = [
+        transaction(&mut lmtp).await,
+        lmtp.reply().await,
+        lmtp.reply().await,
+    ];
+    for (reply, code) in replies.iter().zip(["250", "452 4.2.2", "250"]) {
+        assert!(reply.starts_with(code), "{replies:?}");
+    }
+    for (email, count) in [(ADA, 1), (FULL, 0), (BOB, 1)] {
+        assert_eq!(house.subjects(email).await.len(), count, "{email}");
+    }
     house.stop().await;
 }
 
@@ -53,11 +90,11 @@ async fn over_quota_is_temporary_over_smtp_and_named_over_imap() {
 async fn racing_deliveries_do_not_pass_the_limit_together() {
     let house = House::new().await;
     house.add(FULL, Some(2000)).await;
-    let port = house.port(postrider::config::Service::Smtp);
+    let port = house.port(Service::Smtp);
     let senders: Vec<_> = (0..16)
         .map(|number| {
             tokio::spawn(async move {
-                let mut client = super::client::Client::connect(port).await;
+                let mut client = Client::connect(port).await;
                 client.reply().await;
                 client.smtp("EHLO client.example").await;
                 client.send(FULL, &message(&number.to_string())).await
