@@ -433,15 +433,15 @@ impl ImapSession {
                 refusal.write(&open.tag, self.out.text());
             }
         }
-        if bad {
-            self.count_error();
-        } else {
+        if !bad {
             self.errors = 0;
         }
         if self.state == State::Logout {
             self.out.push(Action::Close);
         } else if self.login_failures >= self.config.limits.login_failures {
             self.bye("too many failed logins");
+        } else if bad {
+            self.count_error();
         }
     }
 

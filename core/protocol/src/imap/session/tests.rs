@@ -173,3 +173,23 @@ fn recent_ranges_that_touch_are_one() {
     let recent = (0..14).filter(|uid| selected.is_recent(Uid(*uid)));
     assert_eq!(recent.collect::<Vec<_>>(), [1, 2, 3, 9, 10, 11]);
 }
+
+/// The connection does nothing after a close, so a batch closes once and at its end.
+#[test]
+fn one_error_too_many_closes_once() {
+    let mut session = ImapSession::new(Config {
+        hostname: "mail.example.test".into(),
+        tls: Tls::Implicit,
+        plaintext_login: PlaintextLogin::Refused,
+        limits: Limits::default(),
+    });
+    let _ = session.on(Input::Open);
+    for _ in 1..Limits::default().errors_before_login {
+        assert!(!text(&line(&mut session, "a NOOP x")).contains("BYE"));
+    }
+    let actions = line(&mut session, "a NOOP x");
+    assert!(text(&actions).starts_with("a BAD") && text(&actions).contains("* BYE"));
+    let closes = |action: &&Action<Ask>| matches!(action, Action::Close);
+    assert_eq!(actions.iter().filter(closes).count(), 1);
+    assert!(matches!(actions.last(), Some(Action::Close)));
+}
