@@ -13,6 +13,9 @@ use super::wire::Wire;
 use crate::delivery::{Answers, Incoming, Recipient};
 use crate::directory::{Target, Unroutable};
 
+/// Accounts that the recipients of one transaction lead to; more are for another one.
+const TARGETS: usize = 5_000;
+
 /// What SMTP and LMTP differ in here.
 pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'static {
     /// Whether recipients share an answer.
@@ -86,6 +89,10 @@ impl<S: Mail> SmtpAsks<S> {
                 return refusal(&error);
             }
         };
+        let targets: usize = self.recipients.iter().map(|it| it.targets.len()).sum();
+        if targets + route.targets.len() > TARGETS {
+            return RecipientAnswer::Throttled;
+        }
         let size = size.unwrap_or(0);
         let full = route.targets.iter().any(|Target { account, .. }| {
             let quota = account.quota.unwrap_or(u64::MAX);

@@ -263,7 +263,6 @@ impl BlobPool {
         let (opened, is_open) = oneshot::channel();
         let inner = self.0.clone();
         self.0.service.spawn(async move {
-            let _held = permit;
             let begun = std::time::Instant::now();
             let outcome = open.await;
             pick(&inner.meters).answered(begun, &outcome);
@@ -274,7 +273,7 @@ impl BlobPool {
                 Err(error) => (Err(error), None),
             };
             if let (Ok(()), Some(items)) = (opened.send(answer), items) {
-                forward(items, sender, inner.stall).await;
+                forward(items, sender, inner.stall, permit).await;
             }
         });
         let is_open = async { is_open.await.unwrap_or_else(|_| Err(broke_off())) };
@@ -290,19 +289,30 @@ impl BlobPool {
     }
 }
 
-/// Moves items to their reader until the end, an error, or nobody reads; the end is `None`.
+/// Moves items to their reader until the end, an error, or nobody reads; the end is `None`. A reader that is slower than the store
+/// gives the permit back: what waits is a few chunks, and those who read fast must not wait for those who do not.
 async fn forward<T>(
     mut items: BoxStream<'static, Result<T, Error>>,
     reader: mpsc::Sender<Result<Option<T>, Error>>,
     stall: Duration,
+    permit: Permit,
 ) {
+    let mut permit = Some(permit);
     loop {
         let item = match timeout(stall, items.next()).await {
             Ok(item) => item.transpose(),
             Err(_) => Err(Error::Unavailable("the store stalled".to_owned())),
         };
         let last = !matches!(item, Ok(Some(_)));
-        if reader.send(item).await.is_err() || last {
+        let sent = match reader.try_send(item) {
+            Err(mpsc::error::TrySendError::Full(item)) => {
+                permit = None;
+                reader.send(item).await.is_ok()
+            }
+            sent => sent.is_ok(),
+        };
+        if !sent || last {
+            drop(permit);
             return;
         }
     }

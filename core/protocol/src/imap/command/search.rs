@@ -3,7 +3,7 @@
 //! The session decides what it can from the snapshot, then from summaries; only messages that are still open after that are
 //! looked into, by the engine, a few hundred an ask.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::*;
@@ -25,11 +25,13 @@ pub(super) const SPEC: Spec = Spec {
     ..PLAIN
 };
 
-/// Messages decided from the snapshot before others get their turn.
-const ENTRIES_PER_STEP: usize = 50_000;
+/// Keys decided from the snapshot before others get their turn: so many messages times the keys of the search.
+const KEYS_PER_STEP: usize = 200_000;
 
 fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     let Search { returns, key } = Search::parse(args)?;
+    // Boxed, so that its sets stay where they are while the search goes on.
+    let key = Box::new(key);
     let sets = Sets::of(session, &key)?;
     let selected = session.selected()?;
     if returns.is_some_and(|returns| returns.save) {
@@ -54,7 +56,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
 
 /// A search under way.
 struct Looking {
-    key: SearchKey,
+    key: Box<SearchKey>,
     returns: Option<Returns>,
     sets: Sets,
     /// The keys that need the message itself.
@@ -66,14 +68,19 @@ struct Looking {
     next: Option<MessageUid>,
 }
 
-/// The sets that a search names, resolved when it begins.
-struct Sets(Vec<(SequenceSet, bool, NumberSet<MessageUid>)>);
+/// The sets that a search names, resolved when it begins; by their place in the key, since a search may name a thousand.
+struct Sets(HashMap<usize, NumberSet<MessageUid>>);
+
+/// Where a set stands in a boxed key.
+fn place(set: &SequenceSet) -> usize {
+    std::ptr::from_ref(set).addr()
+}
 
 impl Sets {
     fn of(session: &mut ImapSession, key: &SearchKey) -> Result<Self, Refusal> {
         let selected = session.selected()?;
         let messages = selected.view.messages();
-        let mut sets = Vec::new();
+        let mut sets = HashMap::new();
         let mut beyond = false;
         key.visit(&mut |key| {
             let (set, by_uid) = match key {
@@ -98,7 +105,7 @@ impl Sets {
                     }
                 }
             }
-            sets.push((set.clone(), by_uid, uids));
+            sets.insert(place(set), uids);
         });
         match beyond {
             true => Err(Refusal::Bad("no message has this sequence number")),
@@ -106,12 +113,9 @@ impl Sets {
         }
     }
 
-    fn contains(&self, set: &SequenceSet, by_uid: bool, uid: MessageUid) -> bool {
-        let found = self
-            .0
-            .iter()
-            .find(|(known, kind, _)| *kind == by_uid && known == set);
-        found.is_some_and(|(_, _, uids)| uids.contains(uid))
+    fn contains(&self, set: &SequenceSet, uid: MessageUid) -> bool {
+        let uids = self.0.get(&place(set));
+        uids.is_some_and(|uids| uids.contains(uid))
     }
 }
 
@@ -134,8 +138,8 @@ impl Looking {
     /// Decides a leaf as far as the snapshot goes.
     fn leaf(&self, key: &SearchKey, entry: &Entry, session: &Facts<'_>) -> Verdict {
         match key {
-            SearchKey::Sequence(set) => Some(self.sets.contains(set, false, entry.uid)),
-            SearchKey::Uid(set) => Some(self.sets.contains(set, true, entry.uid)),
+            SearchKey::Sequence(set) => Some(self.sets.contains(set, entry.uid)),
+            SearchKey::Uid(set) => Some(self.sets.contains(set, entry.uid)),
             SearchKey::Recent => Some(session.selected.is_recent(entry.uid)),
             key => search::by_entry(key, entry, session.keywords),
         }
@@ -156,9 +160,12 @@ fn by_entries(session: &mut ImapSession, mut looking: Looking) -> Result<Step, R
         keywords: messages.keywords(),
     };
     let mut next = None;
+    let mut keys = 0;
+    looking.key.visit(&mut |_| keys += 1);
+    let step = (KEYS_PER_STEP / keys).max(100);
     if let Some(from) = looking.next {
         for (count, (_, entry)) in messages.iter_from(from).enumerate() {
-            if count == ENTRIES_PER_STEP {
+            if count == step {
                 next = Some(entry.uid);
                 break;
             }
