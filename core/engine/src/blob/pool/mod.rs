@@ -44,7 +44,7 @@ const LISTED_AHEAD: usize = 256;
 pub struct PoolLimits {
     /// Puts and deletes.
     pub writes: usize,
-    /// Gets, each until its reader has all of it.
+    /// Gets, each until the store has given all of it or waits for its reader.
     pub reads: usize,
     /// Octets of the bodies being put; one that is larger goes alone.
     pub octets: ByteCount,
