@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::DuplexStream;
 use tokio::sync::Mutex;
 
 use crate::actor::{Arbiters, Failures, ServiceRuntime};
@@ -22,6 +23,9 @@ use crate::config::{Bind, Config, Program, Service};
 use crate::filter::{Filter, OnFailure};
 use crate::index::IndexPool;
 use crate::net::limit::Limiter;
+use crate::net::listener::Accepted;
+use crate::net::peer::Remote;
+use crate::net::stream::Plain;
 use crate::net::tls::{CertificateError, Certificates};
 
 pub(crate) use parts::Services;
@@ -71,6 +75,7 @@ pub enum StartError {
 pub struct Running {
     ports: BTreeMap<String, u16>,
     binds: Vec<(Service, Bind)>,
+    doors: Vec<Arc<listen::Door>>,
     certificates: Arc<Certificates>,
     limiter: Limiter,
     auth: Authenticator,
@@ -88,6 +93,9 @@ impl std::fmt::Debug for Running {
             .finish_non_exhaustive()
     }
 }
+
+/// Octets that a connection in memory holds in each direction.
+const IN_MEMORY: usize = 64 * 1024;
 
 /// The engine.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +121,25 @@ impl Running {
     /// Where every service really listens.
     pub fn binds(&self) -> &[(Service, Bind)] {
         &self.binds
+    }
+
+    /// The client's end of a new connection in memory, through the first configured listener of this service, with its TLS and
+    /// its limits: what a socket would get, without one. `None` if there is no such listener, or no room for a connection.
+    pub fn connect(&self, service: Service) -> Option<DuplexStream> {
+        let door = self.doors.iter().find(|door| door.service() == service)?;
+        let slot = self.limiter.try_slot(service)?;
+        let (client, server) = tokio::io::duplex(IN_MEMORY);
+        let accepted = Accepted {
+            transport: Plain::Memory(server),
+            remote: Remote::Unix,
+            local: None,
+            slot,
+        };
+        let door = door.clone();
+        let started = self.arbiters.pick()?.spawn_fn(move || {
+            actix_rt::spawn(door.serve(accepted));
+        });
+        started.then_some(client)
     }
 
     /// The index, for embedders that administer accounts.

@@ -149,8 +149,13 @@ impl Door {
             })
     }
 
+    /// What is spoken behind it.
+    pub fn service(&self) -> Service {
+        self.settings.service
+    }
+
     /// Lets one connection in and starts its actor on this arbiter.
-    async fn serve(self: Arc<Self>, accepted: Accepted) {
+    pub async fn serve(self: Arc<Self>, accepted: Accepted) {
         let Some(work) = self.services.stages.drain(Stage::Connections).work() else {
             return;
         };

@@ -117,6 +117,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
     Ok(Running {
         ports: listening.ports,
         binds: listening.binds,
+        doors: listening.doors,
         certificates,
         limiter,
         auth: services.auth.clone(),
@@ -222,6 +223,7 @@ async fn certificates(
 struct Listening {
     ports: BTreeMap<String, u16>,
     binds: Vec<(Service, Bind)>,
+    doors: Vec<Arc<Door>>,
 }
 
 /// Binds everything first, so that a port that is taken starts nothing.
@@ -254,6 +256,9 @@ fn listen(
             services.clone(),
             drain.clone(),
         ));
+        if service != Service::Metrics {
+            listening.doors.push(door.clone());
+        }
         for bind in &settings.bind {
             let workers = match service {
                 Service::Metrics => 1,
