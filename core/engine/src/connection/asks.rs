@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
+use futures_util::StreamExt;
 use postrider_protocol::line::{Counted, Data, DotStuffer, Newlines, Piece, Progress};
 use postrider_protocol::sasl::{Credentials, Verdict};
 use postrider_protocol::session::{
     Action, Framing, Input, Receive, ReceiveFault, Received, Session, SpoolStart,
 };
+use postrider_storage::blob::BlobStream;
 use postrider_storage::index::{Account, BlobRef};
 
 use super::meter;
@@ -104,6 +106,8 @@ pub(crate) struct Desk {
     pub spool: Option<Spool>,
     /// The body being sent.
     pub body: Option<OpenBody>,
+    /// The whole of that body, if the store has begun to hand it out.
+    begun: Option<BlobStream>,
     newlines: Newlines,
     heard: Option<Instant>,
     /// Name of the service, for logs and metrics.
@@ -142,6 +146,7 @@ impl Desk {
             entry: None,
             spool: None,
             body: None,
+            begun: None,
             newlines: Newlines::default(),
             heard: None,
             service,
@@ -236,6 +241,20 @@ impl Desk {
         tokio::time::Instant::now() + self.services.config.deadlines.answer
     }
 
+    /// Opens a body and waits for its first octets, so that nobody announces one that cannot be read.
+    pub async fn begin(&mut self, blob: BlobRef) -> Result<(), postrider_storage::Error> {
+        let deadline = self.deadline();
+        let get = self.services.blobs.get(&blob.key, 0..blob.size, deadline);
+        let mut rest = get.await?;
+        let first = rest.next().await;
+        if let Some(Err(error)) = first {
+            return Err(error);
+        }
+        self.begun = Some(futures_util::stream::iter(first).chain(rest).boxed());
+        self.body = Some(OpenBody::Stored(blob));
+        Ok(())
+    }
+
     async fn send(
         &mut self,
         wire: &mut Wire,
@@ -257,13 +276,16 @@ impl Desk {
                 Chunks::One(Some(piece))
             }
             Some(OpenBody::Stored(blob)) => {
-                let range = offset..offset + octets;
-                let stream = self
-                    .services
-                    .blobs
-                    .get(&blob.key, range, self.deadline())
-                    .await;
-                Chunks::Many(stream.map_err(|error| Broken::Body(error.to_string()))?)
+                let whole = offset == 0 && octets == blob.size;
+                match self.begun.take().filter(|_| whole) {
+                    Some(begun) => Chunks::Many(begun),
+                    None => {
+                        let range = offset..offset + octets;
+                        let get = self.services.blobs.get(&blob.key, range, self.deadline());
+                        let stream = get.await;
+                        Chunks::Many(stream.map_err(|error| Broken::Body(error.to_string()))?)
+                    }
+                }
             }
         };
         while left > 0 {
@@ -293,12 +315,11 @@ impl Desk {
 
 enum Chunks {
     One(Option<bytes::Bytes>),
-    Many(postrider_storage::blob::BlobStream),
+    Many(BlobStream),
 }
 
 impl Chunks {
     async fn next(&mut self) -> Result<Option<bytes::Bytes>, Broken> {
-        use futures_util::StreamExt;
         match self {
             Chunks::One(one) => Ok(one.take()),
             Chunks::Many(many) => match many.next().await {

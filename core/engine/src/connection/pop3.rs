@@ -6,7 +6,7 @@ use postrider_protocol::pop3::ask::{Answer, Ask, BodyAnswer, Listed, Opened, Rem
 use postrider_storage::Error;
 use postrider_storage::index::{self as storage, Expunge, ExpungeWhich, INBOX, MailboxId};
 
-use super::asks::{Asks, Desk, OpenBody};
+use super::asks::{Asks, Desk};
 use super::wire::Wire;
 use crate::clock;
 use crate::engine::MaildropLock;
@@ -76,8 +76,14 @@ impl Pop3Asks {
             return Ok(BodyAnswer::Gone);
         };
         let octets = blob.size;
-        self.desk.body = Some(OpenBody::Stored(blob));
-        Ok(BodyAnswer::Ready { octets })
+        match self.desk.begin(blob).await {
+            Ok(()) => Ok(BodyAnswer::Ready { octets }),
+            Err(error @ Error::NotFound(_)) => {
+                tracing::error!(%error, uid = uid.0, "a row without its body");
+                Ok(BodyAnswer::Gone)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn remove(&mut self, uids: &[Uid]) -> Result<(), Error> {
