@@ -332,6 +332,8 @@ pub enum Trouble {
     AlreadyExists,
     /// It has children (`HASCHILDREN`).
     HasChildren,
+    /// A mailbox cannot have this special use (`USEATTR`, RFC 6154), and why.
+    Use(&'static str),
     /// This can never be (`CANNOT`), and why.
     Cannot(&'static str),
     /// A numbered limit (`LIMIT`), and which.

@@ -220,7 +220,7 @@ fn trouble(error: &Error) -> Trouble {
     match error {
         Error::NotFound(_) => Trouble::NonExistent,
         Error::Exists("child") => Trouble::HasChildren,
-        Error::Exists("special use") => Trouble::Cannot("another mailbox has this use"),
+        Error::Exists("special use") => Trouble::Use("another mailbox has this use"),
         Error::Exists(_) => Trouble::AlreadyExists,
         Error::OverQuota { .. } => Trouble::OverQuota,
         Error::Limit { what, .. } => Trouble::Limit(what),

@@ -13,6 +13,8 @@ use crate::session::{ReceiveFault, Received};
 pub(super) const SPEC: Spec = Spec {
     name: "APPEND",
     states: LOGGED_IN,
+    // Into the selected mailbox: the client hears of it at once.
+    looks: true,
     // Without a message's literal the command is never whole.
     run: |_, _| Err(Refusal::Bad("expected a message as literal")),
     ..PLAIN

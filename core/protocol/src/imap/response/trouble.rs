@@ -22,6 +22,7 @@ pub fn refusal(trouble: Trouble, missing: Missing) -> (Option<Code>, &'static st
         Trouble::NoSelect => (Some(Code::NonExistent), "mailbox cannot be selected"),
         Trouble::AlreadyExists => (Some(Code::AlreadyExists), "mailbox exists already"),
         Trouble::HasChildren => (Some(Code::HasChildren), "mailbox has children"),
+        Trouble::Use(why) => (Some(Code::UseAttr), why),
         Trouble::Cannot(why) => (Some(Code::Cannot), why),
         Trouble::Limit(which) => (Some(Code::Limit), which),
         Trouble::OverQuota => (Some(Code::OverQuota), "quota exceeded"),
