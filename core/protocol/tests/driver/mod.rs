@@ -1,19 +1,9 @@
-//! Reads a transcript and plays it against a bare session.
-//!
-//! | Line | Means |
-//! | --- | --- |
-//! | `role mx`, `submission`, `lmtp`, `pop3` | the listener |
-//! | `tls on` | TLS from the first octet; else STARTTLS is offered (mx) or required (submission, pop3) |
-//! | `account EMAIL PASSWORD [quota=N]`, `alias SRC DST` | who is there |
-//! | `deliver EMAIL <<`, up to a line `.` | a message is there |
-//! | `fault auth`, `fault index`, `fault blob` with `unavailable` or `gone` | a neighbour breaks |
-//! | `C:` a line, `C=` raw octets with `\r \n \t \0 \\ \xHH` | the client says |
-//! | `S:` a line, `S*:` a line in any order of its neighbours, `$name` captures a word | the server says |
+//! Plays a transcript against a bare session; `script.rs` says what stands in one.
 
+mod script;
 mod wire;
 mod world;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use postrider_protocol::lmtp::LmtpSession;
@@ -22,91 +12,55 @@ use postrider_protocol::sasl::PlaintextLogin;
 use postrider_protocol::smtp::{Config, Role, SmtpSession};
 use postrider_protocol::tls::Tls;
 
+use script::{Captured, Script, Step};
 use wire::{Play, Wire};
 use world::World;
 
 const HOSTNAME: &str = "mail.example.test";
 
 /// Plays a transcript; the error begins with its line number.
-pub fn play(script: &str) -> Result<(), String> {
-    let mut lines = script.lines().enumerate().peekable();
+pub fn play(text: &str) -> Result<(), String> {
+    let script = Script::parse(text)?;
     let mut world = World::default();
-    let (mut role, mut tls) = (None, false);
     let mut wire: Option<Box<dyn Play>> = None;
-    let mut captured = HashMap::new();
-    while let Some((number, line)) = lines.next() {
-        let at = number + 1;
+    let mut captured = Captured::default();
+    for (at, step) in &script.steps {
         let fail = |what: String| format!("{at}: {what}");
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let setting = match words[..] {
-            [] => true,
-            [comment, ..] if comment.starts_with('#') => true,
-            ["role", name] => {
-                role = Some(name);
-                true
-            }
-            ["tls", "on"] => {
-                tls = true;
-                true
-            }
-            ["deliver", email, "<<"] => {
-                let mut message = String::new();
-                for (_, line) in lines.by_ref().take_while(|(_, line)| *line != ".") {
-                    message.push_str(line);
-                    message.push_str("\r\n");
+        let session = match step {
+            Step::Account { .. } | Step::Alias { .. } | Step::Deliver { .. } => {
+                if wire.is_some() {
+                    return Err(fail("set up before the first session".into()));
                 }
-                world.deliver(email, message.as_bytes());
-                true
+                world.set_up(step);
+                continue;
             }
-            ["fault", neighbour, how] if wire.is_some() => {
-                let wire = wire.as_mut().ok_or_else(|| fail("no session".into()))?;
-                wire.world().fault(neighbour, how).map_err(fail)?;
-                true
+            Step::Fault { neighbour, how } => {
+                let world = wire.as_mut().map_or(&mut world, |wire| wire.world());
+                world.fault(neighbour, how).map_err(fail)?;
+                continue;
             }
-            _ => world.set_up(&words).map_err(fail)?,
+            Step::Raw { session, .. }
+            | Step::Line { session, .. }
+            | Step::Server { session, .. } => *session,
         };
-        if setting {
-            continue;
+        if session != 1 {
+            return Err(fail("a bare session is alone".into()));
         }
         if wire.is_none() {
-            let role = role.ok_or_else(|| fail("no role".into()))?;
-            wire = Some(open(role, tls, std::mem::take(&mut world)).map_err(fail)?);
+            let role = script.role(1).ok_or_else(|| fail("no role".into()))?;
+            wire = Some(open(role, script.tls, std::mem::take(&mut world)).map_err(fail)?);
         }
         let wire = wire.as_mut().ok_or_else(|| fail("no session".into()))?;
-        if let Some(said) = line.strip_prefix("C:").or_else(|| line.strip_prefix("C=")) {
-            if let Some(unread) = wire.heard().first() {
-                return Err(fail(format!("the server also said {unread:?}")));
+        match step {
+            Step::Server { wanted, .. } => {
+                hear(wire.heard(), wanted, &mut captured).map_err(fail)?
             }
-            if wire.is_closed() {
-                return Err(fail("the server has closed".into()));
+            Step::Raw { octets, .. } => say(&mut **wire, octets).map_err(fail)?,
+            Step::Line { line, .. } => {
+                let line = captured.fill(line);
+                say(&mut **wire, &[line.as_bytes(), b"\r\n"].concat()).map_err(fail)?;
             }
-            let said = said.strip_prefix(' ').unwrap_or(said);
-            let octets = match line.starts_with("C=") {
-                true => unescape(said).map_err(fail)?,
-                false => [said.as_bytes(), b"\r\n"].concat(),
-            };
-            wire.client(&octets);
-        } else if let Some(want) = line.strip_prefix("S*: ") {
-            let found = wire
-                .heard()
-                .iter()
-                .position(|got| matches(want, got, &mut captured));
-            match found {
-                Some(index) => drop(wire.heard().remove(index)),
-                None => return Err(fail(format!("want {want:?} among {:?}", wire.heard()))),
-            }
-        } else if let Some(want) = line.strip_prefix("S:") {
-            let want = want.strip_prefix(' ').unwrap_or(want);
-            let heard = wire.heard();
-            if heard.is_empty() {
-                return Err(fail(format!("want {want:?}, got nothing")));
-            }
-            let got = heard.remove(0);
-            if !matches(want, &got, &mut captured) {
-                return Err(fail(format!("want {want:?}, got {got:?}")));
-            }
-        } else {
-            return Err(fail(format!("unknown line {line:?}")));
+            _ => {}
         }
     }
     let mut wire = wire.ok_or("end: nothing was played")?;
@@ -114,6 +68,29 @@ pub fn play(script: &str) -> Result<(), String> {
         None => Ok(()),
         Some(unread) => Err(format!("end: the server also said {unread:?}")),
     }
+}
+
+fn say(wire: &mut dyn Play, octets: &[u8]) -> Result<(), String> {
+    if let Some(unread) = wire.heard().first() {
+        return Err(format!("the server also said {unread:?}"));
+    }
+    if wire.is_closed() {
+        return Err("the server has closed".into());
+    }
+    wire.client(octets);
+    Ok(())
+}
+
+fn hear(heard: &mut Vec<String>, wanted: &[String], captured: &mut Captured) -> Result<(), String> {
+    for (found, want) in wanted.iter().enumerate() {
+        // Lines in any order are those that follow, no more of them.
+        let mut next = heard.iter().take(wanted.len() - found);
+        match next.position(|got| captured.matches(want, got)) {
+            Some(index) => drop(heard.remove(index)),
+            None => return Err(format!("want {want:?}, got {:?}", heard.first())),
+        }
+    }
+    Ok(())
 }
 
 fn open(role: &str, tls: bool, mut world: World) -> Result<Box<dyn Play>, String> {
@@ -151,56 +128,4 @@ fn open(role: &str, tls: bool, mut world: World) -> Result<Box<dyn Play>, String
         }
         _ => return Err(format!("unknown role {role}")),
     })
-}
-
-/// Whether a line is as wanted. A word `$name` stands for any word, the same one everywhere.
-fn matches(want: &str, got: &str, captured: &mut HashMap<String, String>) -> bool {
-    if !want.contains('$') {
-        return want == got;
-    }
-    let (wanted, words): (Vec<_>, Vec<_>) = (want.split(' ').collect(), got.split(' ').collect());
-    wanted.len() == words.len()
-        && wanted
-            .iter()
-            .zip(words)
-            .all(|(want, got)| match want.strip_prefix('$') {
-                None => *want == got,
-                Some(name) => {
-                    captured
-                        .entry(name.to_owned())
-                        .or_insert_with(|| got.to_owned())
-                        == got
-                }
-            })
-}
-
-fn unescape(text: &str) -> Result<Vec<u8>, String> {
-    let mut octets = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [octet, tail @ ..] = rest {
-        rest = tail;
-        if *octet != b'\\' {
-            octets.push(*octet);
-            continue;
-        }
-        let (octet, tail) = match tail {
-            [b'r', tail @ ..] => (b'\r', tail),
-            [b'n', tail @ ..] => (b'\n', tail),
-            [b't', tail @ ..] => (b'\t', tail),
-            [b'0', tail @ ..] => (0, tail),
-            [b'\\', tail @ ..] => (b'\\', tail),
-            [b'x', high, low, tail @ ..] => {
-                let digits = [*high, *low];
-                let hex = std::str::from_utf8(&digits).map_err(|error| error.to_string())?;
-                (
-                    u8::from_str_radix(hex, 16).map_err(|error| error.to_string())?,
-                    tail,
-                )
-            }
-            _ => return Err(format!("bad escape in {text:?}")),
-        };
-        octets.push(octet);
-        rest = tail;
-    }
-    Ok(octets)
 }

@@ -10,6 +10,8 @@ use postrider_protocol::smtp::ask::{
     Answer, Ask, Delivered, Envelope, RecipientAnswer, SenderAnswer,
 };
 
+use super::script::Step;
+
 #[derive(Default)]
 pub struct World {
     pub role: String,
@@ -57,28 +59,34 @@ enum Route {
 }
 
 impl World {
-    /// Takes a setting line; false if it is none.
-    pub fn set_up(&mut self, words: &[&str]) -> Result<bool, String> {
-        match *words {
-            ["account", email, password, ref more @ ..] => {
-                let mut account = Account {
-                    password: password.to_owned(),
+    /// Takes what is there before the session.
+    pub fn set_up(&mut self, step: &Step) {
+        match step {
+            Step::Account {
+                email,
+                password,
+                quota,
+            } => {
+                let account = Account {
+                    password: password.clone(),
+                    quota: *quota,
                     ..Account::default()
                 };
-                for option in more {
-                    let quota = option.strip_prefix("quota=").ok_or("unknown option")?;
-                    account.quota = Some(quota.parse().map_err(|_| "quota is no number")?);
+                self.accounts.insert(email.clone(), account);
+            }
+            Step::Alias {
+                source,
+                destination,
+            } => {
+                self.aliases.insert(source.clone(), destination.clone());
+            }
+            Step::Deliver { email, message } => {
+                if let Some(account) = self.accounts.get_mut(email) {
+                    account.append(message);
                 }
-                self.accounts.insert(email.to_owned(), account);
             }
-            ["alias", source, destination] => {
-                self.aliases
-                    .insert(source.to_owned(), destination.to_owned());
-            }
-            ["fault", neighbour, how] => self.fault(neighbour, how)?,
-            _ => return Ok(false),
+            _ => {}
         }
-        Ok(true)
     }
 
     pub fn fault(&mut self, neighbour: &str, how: &str) -> Result<(), String> {
@@ -86,17 +94,11 @@ impl World {
             ("auth", "unavailable" | "throttled")
             | ("index" | "spool", "unavailable")
             | ("blob", "unavailable" | "gone")
-            | ("maildrop", "in-use") => {
+            | ("maildrop", "in-use" | "unavailable") => {
                 self.faults.push((neighbour.to_owned(), how.to_owned()));
                 Ok(())
             }
             _ => Err("unknown fault".to_owned()),
-        }
-    }
-
-    pub fn deliver(&mut self, email: &str, message: &[u8]) {
-        if let Some(account) = self.accounts.get_mut(email) {
-            account.append(message);
         }
     }
 
@@ -134,7 +136,9 @@ impl World {
         let broken = self.broken("index", "unavailable");
         match ask {
             Ask::Authenticate(credentials) => Answer::Verdict(self.authenticate(&credentials)),
-            Ask::Sender { .. } if broken => Answer::Sender(SenderAnswer::Unavailable),
+            Ask::Sender { .. } if broken && self.logged_in.is_some() => {
+                Answer::Sender(SenderAnswer::Unavailable)
+            }
             Ask::Sender { reverse_path, .. } => {
                 Answer::Sender(match (&self.logged_in, reverse_path) {
                     (Some(account), Some(address)) if address.lookup_key() != *account => {
@@ -163,7 +167,7 @@ impl World {
 
     /// Answers POP3 sessions.
     pub fn pop3(&mut self, ask: pop3::Ask) -> pop3::Answer {
-        let broken = self.broken("index", "unavailable");
+        let broken = self.broken("index", "unavailable") || self.broken("maildrop", "unavailable");
         let gone = self.broken("blob", "gone");
         let unreadable = self.broken("blob", "unavailable");
         let in_use = self.broken("maildrop", "in-use");
