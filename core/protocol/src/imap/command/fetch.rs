@@ -74,9 +74,15 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
     if fetch.changed_since.is_some() {
         return Err(Refusal::Bad("CONDSTORE is not offered"));
     }
-    let mut items = fetch.items;
-    if session.by_uid() && !items.contains(&FetchItem::Uid) {
-        items.insert(0, FetchItem::Uid);
+    let mut items = Vec::with_capacity(fetch.items.len() + 1);
+    if session.by_uid() && !fetch.items.contains(&FetchItem::Uid) {
+        items.push(FetchItem::Uid);
+    }
+    // What is named twice is sent once: two hundred structures of one message are of use to nobody.
+    for item in fetch.items {
+        if !items.contains(&item) {
+            items.push(item);
+        }
     }
     let mut dearest = Needs::Snapshot;
     for item in &items {
@@ -162,7 +168,7 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
         Ask::Summaries { uids },
         move |session, answer| match answer {
             Answer::Summaries(summaries) if job.needs == Needs::Summary => {
-                with_summaries(session, job, &summaries)
+                with_summaries(session, job, summaries.into())
             }
             Answer::Summaries(summaries) => octets::next(session, job, summaries.into()),
             _ => Err(Refusal::Bug),
@@ -170,23 +176,28 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
     )
 }
 
+/// Writes what these summaries say, a batch at a time: a structure may be long.
 fn with_summaries(
     session: &mut ImapSession,
     job: Job,
-    summaries: &[(MessageUid, Arc<Summary>)],
+    mut summaries: VecDeque<(MessageUid, Arc<Summary>)>,
 ) -> Result<Step, Refusal> {
     let (rev2, utf8) = (session.enabled.rev2, session.utf8());
     let selected = session.selected.as_mut().ok_or(Refusal::Bug)?;
     let text = session.out.text();
-    for (uid, summary) in summaries {
-        let Some(message) = Message::of(selected, *uid, Some(summary), rev2) else {
+    while let Some((uid, summary)) = summaries.pop_front() {
+        let Some(message) = Message::of(selected, uid, Some(&summary), rev2) else {
             continue;
         };
         message.write_all(&job, utf8, text);
+        if text.len() >= BATCH {
+            break;
+        }
     }
-    match job.uids.is_empty() {
-        true => Step::done(),
-        false => Step::resume(|session| go_on(session, job)),
+    match (summaries.is_empty(), job.uids.is_empty()) {
+        (true, true) => Step::done(),
+        (true, false) => Step::resume(|session| go_on(session, job)),
+        (false, _) => Step::resume(|session| with_summaries(session, job, summaries)),
     }
 }
 

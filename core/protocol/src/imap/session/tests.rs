@@ -8,6 +8,7 @@ use super::*;
 use crate::imap::ask::Opened;
 use crate::imap::snapshot::{Changes, Entry, Snapshot};
 use crate::imap::types::{Flags, ModSeq, Uid, UidValidity};
+use crate::message::summary::Summary;
 use crate::sasl::Verdict;
 use crate::sasl::exchange::PlaintextLogin;
 use crate::tls::Tls;
@@ -192,4 +193,33 @@ fn one_error_too_many_closes_once() {
     let closes = |action: &&Action<Ask>| matches!(action, Action::Close);
     assert_eq!(actions.iter().filter(closes).count(), 1);
     assert!(matches!(actions.last(), Some(Action::Close)));
+}
+
+/// A structure may be longer than a batch: one message at a time, and what is named twice once.
+#[test]
+fn attack_5_long_structures_go_out_in_batches() {
+    let mut session = selected();
+    let mut message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned();
+    message.push_str(&"--b\r\nContent-ID: <a-long-one@example.test>\r\n\r\n\r\n".repeat(990));
+    let summary = Arc::new(Summary::of(message.as_bytes()));
+    let items = ["BODYSTRUCTURE"; 200].join(" ");
+    let actions = line(&mut session, &format!("a FETCH 1:3 ({items})"));
+    let Some(Action::Ask(Ask::Summaries { uids })) = actions.last() else {
+        panic!("{actions:?}");
+    };
+    let answer = uids.iter().map(|uid| (*uid, summary.clone())).collect();
+    let mut actions = session.on(Input::Answer(Answer::Summaries(answer)));
+    for _ in 0..2 {
+        let said = text(&actions);
+        assert_eq!(
+            said.matches("BODYSTRUCTURE").count(),
+            1,
+            "{} octets",
+            said.len()
+        );
+        assert!(matches!(actions.last(), Some(Action::Resume)));
+        actions = session.on(Input::Resume);
+    }
+    assert_eq!(text(&actions).matches("BODYSTRUCTURE").count(), 1);
+    assert!(text(&actions).contains("a OK"));
 }
