@@ -86,13 +86,9 @@ pub fn mailbox(octets: &[u8]) {
         assert_eq!(utf7::decode(&wire).as_deref(), Some(text));
     }
     for utf8 in [Utf8::Off, Utf8::On] {
-        for name in [
-            MailboxName::from_wire(octets, utf8),
-            MailboxName::to_create(octets, utf8),
-        ] {
-            if let Ok(name) = name {
-                name_is_whole(&name);
-            }
+        let names = [MailboxName::from_wire, MailboxName::to_create];
+        for name in names.iter().flat_map(|read| read(octets, utf8)) {
+            name_is_whole(&name);
         }
         let half = octets.len() / 2;
         if let Ok(pattern) = ListPattern::from_wire(&octets[..half], &octets[half..], utf8) {

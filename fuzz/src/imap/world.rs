@@ -139,7 +139,7 @@ impl World {
     fn synced(&mut self, choices: &mut Choices<'_>) -> Synced {
         self.live(choices);
         let next = self.snapshot.uid_next().0;
-        let recent = if choices.take() % 2 == 0 {
+        let recent = if choices.take().is_multiple_of(2) {
             0..0
         } else {
             next.saturating_sub(2)..next
@@ -233,7 +233,7 @@ impl World {
             })),
             Ask::Quota => Answer::Quota(Quota {
                 used: 12,
-                limit: (choices.take() % 2 == 0).then_some(u64::MAX),
+                limit: (choices.take().is_multiple_of(2)).then_some(u64::MAX),
             }),
             Ask::Append { .. } => Answer::Appended {
                 uid_validity: UidValidity(7),
@@ -309,7 +309,10 @@ impl World {
                 bounded(&uids);
                 let mut found = |uid| Found {
                     uid,
-                    matches: keys.iter().map(|_| choices.take() % 2 == 0).collect(),
+                    matches: keys
+                        .iter()
+                        .map(|_| choices.take().is_multiple_of(2))
+                        .collect(),
                 };
                 Answer::Found(uids.into_iter().map(&mut found).collect())
             }
