@@ -1,5 +1,6 @@
 //! What all protocols share in answering their sessions: the spool, the open body, the account.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -106,8 +107,8 @@ pub(crate) struct Desk {
     pub spool: Option<Spool>,
     /// The body being sent.
     pub body: Option<OpenBody>,
-    /// The whole of that body, if the store has begun to hand it out.
-    begun: Option<BlobStream>,
+    /// Octets of that body which the store has begun to hand out.
+    begun: Option<(Range<u64>, BlobStream)>,
     newlines: Newlines,
     heard: Option<Instant>,
     /// Name of the service, for logs and metrics.
@@ -242,15 +243,24 @@ impl Desk {
     }
 
     /// Opens a body and waits for its first octets, so that nobody announces one that cannot be read.
-    pub async fn begin(&mut self, blob: BlobRef) -> Result<(), postrider_storage::Error> {
+    pub async fn begin(
+        &mut self,
+        blob: BlobRef,
+        range: Range<u64>,
+    ) -> Result<(), postrider_storage::Error> {
+        if range.is_empty() {
+            self.body = Some(OpenBody::Stored(blob));
+            return Ok(());
+        }
         let deadline = self.deadline();
-        let get = self.services.blobs.get(&blob.key, 0..blob.size, deadline);
+        let get = self.services.blobs.get(&blob.key, range.clone(), deadline);
         let mut rest = get.await?;
         let first = rest.next().await;
         if let Some(Err(error)) = first {
             return Err(error);
         }
-        self.begun = Some(futures_util::stream::iter(first).chain(rest).boxed());
+        let octets = futures_util::stream::iter(first).chain(rest).boxed();
+        self.begun = Some((range, octets));
         self.body = Some(OpenBody::Stored(blob));
         Ok(())
     }
@@ -276,11 +286,10 @@ impl Desk {
                 Chunks::One(Some(piece))
             }
             Some(OpenBody::Stored(blob)) => {
-                let whole = offset == 0 && octets == blob.size;
-                match self.begun.take().filter(|_| whole) {
-                    Some(begun) => Chunks::Many(begun),
+                let range = offset..offset + octets;
+                match self.begun.take().filter(|(begun, _)| *begun == range) {
+                    Some((_, begun)) => Chunks::Many(begun),
                     None => {
-                        let range = offset..offset + octets;
                         let get = self.services.blobs.get(&blob.key, range, self.deadline());
                         let stream = get.await;
                         Chunks::Many(stream.map_err(|error| Broken::Body(error.to_string()))?)

@@ -76,7 +76,7 @@ impl Pop3Asks {
             return Ok(BodyAnswer::Gone);
         };
         let octets = blob.size;
-        match self.desk.begin(blob).await {
+        match self.desk.begin(blob, 0..octets).await {
             Ok(()) => Ok(BodyAnswer::Ready { octets }),
             Err(error @ Error::NotFound(_)) => {
                 tracing::error!(%error, uid = uid.0, "a row without its body");

@@ -125,6 +125,8 @@ pub enum Ask {
     Body {
         /// Which.
         uid: Uid,
+        /// The octets that will be sent first: what cannot be read is refused before it is announced.
+        range: Range<u64>,
     },
     /// Reads a range of a body into memory, at most [`OCTETS_PER_READ`]. Answer: [`Answer::Read`].
     Read {

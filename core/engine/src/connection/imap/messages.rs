@@ -199,11 +199,19 @@ impl ImapAsks {
         Ok(blob)
     }
 
-    pub(super) async fn body(&mut self, uid: Uid) -> Answered {
+    pub(super) async fn body(&mut self, uid: Uid, range: Range<u64>) -> Answered {
         let blob = self.blob(uid).await?;
         let octets = blob.size;
-        self.desk.body = Some(OpenBody::Stored(blob));
-        Ok(Answer::Body { octets })
+        let range = range.start.min(octets)..range.end.min(octets);
+        match self.desk.begin(blob, range).await {
+            Ok(()) => Ok(Answer::Body { octets }),
+            // A row whose body is not there: somebody has to look, and no client can help it.
+            Err(error @ Error::NotFound(_)) => {
+                tracing::error!(%error, uid = uid.0, "body is missing");
+                Err(Trouble::Unavailable.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) async fn read(&mut self, uid: Uid, range: Range<u64>) -> Answered {

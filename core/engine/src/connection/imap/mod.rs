@@ -177,7 +177,7 @@ impl ImapAsks {
             Ask::Copy { uids, to, mode } => self.copy(&uids, to, mode).await,
             Ask::Expunge { uids } => self.expunge(uids).await,
             Ask::Summaries { uids } => self.summaries(&uids).await,
-            Ask::Body { uid } => self.body(uid).await,
+            Ask::Body { uid, range } => self.body(uid, range).await,
             Ask::Read { uid, range } => self.read(uid, range).await,
             Ask::Decode {
                 uid,

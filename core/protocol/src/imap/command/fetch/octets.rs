@@ -161,8 +161,11 @@ fn part(current: &mut Current, item: &FetchItem) -> Result<Part, Refusal> {
         } => {
             let octets = match locate(current, section) {
                 Located::Ask(ask) => return Ok(Part::Ask(ask)),
-                Located::Span(_) if !current.open => {
-                    return Ok(Part::Ask(Ask::Body { uid: current.uid }));
+                Located::Span(span) if !current.open => {
+                    return Ok(Part::Ask(Ask::Body {
+                        uid: current.uid,
+                        range: cut(span.start..span.end, *partial),
+                    }));
                 }
                 octets => octets,
             };
