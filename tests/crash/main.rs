@@ -7,7 +7,7 @@
 //! 2. A message whose expunge was answered OK never comes back.
 //! 3. UIDVALIDITY stays; a UID names one message for ever, new ones are higher than all before, also than those of
 //!    messages that are gone; what one connection was answered first has the lower UID.
-//! 4. Index and store agree, but for bodies that no message names (a crash fell between the two).
+//! 4. Index and store agree, but for bodies that no message names (a crash fell between the two). This every fourth round.
 //!
 //! The seed is printed; `CRASH_SEED` repeats its choices (the machine's timing is not among them), `CRASH_ROUNDS` asks
 //! for more.
@@ -29,6 +29,9 @@ use ledger::{ACCOUNTS, Ledger};
 use random::Random;
 
 const PASSWORD: &str = "not to be guessed";
+
+/// Its hash at bcrypt's lowest cost: the rounds are to be about mail.
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuZ4LSViaTlWbA3NzuQsqZWas5EXpaDH6";
 const WRITERS: u64 = 8;
 
 fn number(name: &str, default: u64) -> u64 {
@@ -42,7 +45,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn house(folder: &std::path::Path) -> House {
     let mut lines =
-        "hostname = \"mail.crash.test\"\n[limits]\nexempt = [\"127.0.0.1/32\"]\n".to_owned();
+        "hostname = \"mail.crash.test\"\n[auth]\nupgrade_hashes = false\n[limits]\nexempt = [\"127.0.0.1/32\"]\n".to_owned();
     for (service, more) in [
         ("smtp", ""),
         ("lmtp", ""),
@@ -67,12 +70,9 @@ fn what_was_answered_with_yes_survives_kill_9() {
     let house = house(folder.path());
     house.done(&["migrate"], "");
     house.done(&["domain", "add", "crash.test"], "");
-    for account in ACCOUNTS {
-        house.done(
-            &["user", "add", account, "--quota", "unlimited"],
-            &format!("{PASSWORD}\n"),
-        );
-    }
+    let rows = ACCOUNTS.map(|account| format!("{account},{HASH},unlimited\n"));
+    let table = format!("email,password_hash,quota\n{}", rows.concat());
+    house.done(&["user", "import", "-"], &table);
     let ledger = Arc::new(Ledger::default());
     let mut random = Random::new(seed);
     let start = Instant::now();
@@ -105,7 +105,10 @@ fn what_was_answered_with_yes_survives_kill_9() {
         if ledger.answered() == before {
             failed(seed, round, "nothing was answered in 30 s", &house);
         }
-        agree(&house).unwrap_or_else(|why| failed(seed, round, &why, &house));
+        // What looks wrong is looked at again after seconds, so not in every round.
+        if round % 4 == 0 {
+            agree(&house).unwrap_or_else(|why| failed(seed, round, &why, &house));
+        }
     }
     // And once more, whole: every message is read to its last octet.
     ledger.forget_what_was_read();
