@@ -137,7 +137,7 @@ impl Welcome {
         if let Some(port) = ports.get("submissions") {
             let _ = writeln!(
                 text,
-                "    printf 'From: {EMAIL}\\nTo: {EMAIL}\\nSubject: hello\\n\\nhello\\n' | curl -k --url smtps://127.0.0.1:{port} \\\n        \
+                "    printf 'From: {EMAIL}\\r\\nTo: {EMAIL}\\r\\nSubject: hello\\r\\n\\r\\nhello\\r\\n' | curl -k --url smtps://127.0.0.1:{port} \\\n        \
                  --user '{EMAIL}:{secret}' --mail-from {EMAIL} --mail-rcpt {EMAIL} --upload-file -"
             );
         }

@@ -9,31 +9,36 @@ import subprocess
 import time
 
 import lib
-from lib import DOMAIN, PATIENCE, Failed, contains, environment, equal, eventually, lacks, mail, true
+from lib import PATIENCE, Failed, Server, contains, environment, eventually, lacks, mail, true
 
 # All of them are this host; as clients' addresses they tell one client from another.
 CLIENT = "127.0.0.7"
+PROXY = 'proxy_protocol_from = ["127.0.0.1/32"]'
 PROXIED = {"smtp": 2, "submission": 1, "submissions": 2, "imap": 1, "imaps": 2, "pop3s": 2}
 
 
 class Proxy:
     """A HAProxy with a free port for each service; it takes its listening sockets from us, so no port is lost to others."""
 
-    def __init__(self, server, folder):
+    def __init__(self, server, folder, services=tuple(PROXIED), bind=""):
+        """`bind` is what HAProxy is to know of its own sockets."""
         self.server = server
         self.folder = folder
+        self.services = services
+        self.bind = bind
         self.port = {}
 
     def __enter__(self):
         sockets = {}
-        lines = ["global", "  maxconn 200", "defaults", "  mode tcp", "  timeout connect 5s", "  timeout client 60s", "  timeout server 60s"]
-        for service, version in PROXIED.items():
+        lines = ["global", "  maxconn 200", "defaults", "  mode tcp"]
+        lines += ["  timeout connect 5s", "  timeout client 60s", "  timeout server 60s"]
+        for service in self.services:
             listening = socket.create_server(("127.0.0.1", 0))
             listening.set_inheritable(True)
             sockets[service] = listening
             self.port[service] = listening.getsockname()[1]
-            send = "send-proxy" if version == 1 else "send-proxy-v2"
-            lines += [f"listen {service}", f"  bind fd@{listening.fileno()}"]
+            send = "send-proxy" if PROXIED[service] == 1 else "send-proxy-v2"
+            lines += [f"listen {service}", f"  bind fd@{listening.fileno()} {self.bind}"]
             lines += [f"  server s1 127.0.0.1:{self.server.port[service]} {send} check check-send-proxy inter 500ms"]
         config = self.folder / "haproxy.cfg"
         config.write_text("\n".join(lines) + "\n")
@@ -175,6 +180,33 @@ def check_spoofed_inside(server):
     true(lines[0].startswith(b"220") and lines[1].startswith(b"500 "), f"replies: {lines}")
 
 
+def check_tls_ended_in_front(server):
+    """imap, version 1: the proxy has ended the TLS, so a login without STARTTLS is taken; without the setting it is not"""
+    folder = server.folder("ended")
+    with Server(folder, listener_settings=PROXY, imap_settings="plaintext_login = true") as behind:
+        ada = behind.account("ada")
+        with ending_tls(behind, folder) as (client, port):
+            client.login(ada.email, ada.password)
+            client.select("INBOX")
+            client.logout()
+        contains("\n".join(lines_with(behind, f"{CLIENT}:{port}")), ada.email, "log lines of the client")
+        behind.stop()
+    with ending_tls(server, server.folder("not-ended")) as (client, _):
+        contains(client.capabilities, "LOGINDISABLED", "capabilities of a listener without the setting")
+        client.shutdown()
+
+
+@contextlib.contextmanager
+def ending_tls(server, folder):
+    """A client with TLS to a proxy that ends it and goes on in the clear, and the client's port."""
+    # Certificate and key in one file, as HAProxy has them too.
+    both = server.data / "tls" / "self-signed.pem"
+    with Proxy(server, folder, services=["imap"], bind=f"ssl crt {both} alpn imap") as proxy:
+        eventually_up(proxy, "imap", tls=True)
+        connection, port = connect(proxy.port["imap"])
+        yield ImapsFrom(connection, ssl_context=server.trust()), port
+
+
 def check_health_checks(server):
     """the proxy's own checks (LOCAL, no client) keep every listener in service and ban nobody"""
     with Proxy(server, server.folder("health")) as proxy:
@@ -190,8 +222,8 @@ def lines_with(server, text):
     return eventually(lambda: [line for line in server.log().splitlines() if text in line], f"log line with {text}")
 
 
-def eventually_up(proxy, service):
-    """Waits until the server greets, or shakes hands, through the proxy."""
+def eventually_up(proxy, service, tls=False):
+    """Waits until the server greets through the proxy."""
 
     def greeted():
         if proxy.process.poll() is not None:
@@ -200,7 +232,7 @@ def eventually_up(proxy, service):
             connection, _ = connect(proxy.port[service])
             with connection:
                 connection.settimeout(5)
-                if service in ["imaps", "submissions", "pop3s"]:
+                if tls or service in ["imaps", "submissions", "pop3s"]:
                     context = ssl.create_default_context(cafile=proxy.server.ca)
                     with context.wrap_socket(connection, server_hostname="localhost") as secured:
                         return bool(secured.recv(1))
@@ -223,4 +255,4 @@ def drain(connection):
 
 
 if __name__ == "__main__":
-    lib.main(__file__, globals(), listener_settings='proxy_protocol_from = ["127.0.0.1/32"]')
+    lib.main(__file__, globals(), listener_settings=PROXY)

@@ -219,11 +219,6 @@ class Account:
                 flags[uid] = sorted(it.decode() for it in imaplib.ParseFlags(entry) if it != b"\\Recent")
             return flags
 
-    def mailboxes(self):
-        """The names of all mailboxes, as the server writes them."""
-        with self.imap() as client:
-            return [line.decode().rpartition(' "/" ')[2].strip('"') for line in answer(client.list())]
-
 
 def answer(reply):
     """The data of a reply of imaplib that must be OK."""
@@ -254,8 +249,9 @@ def binary(name="postrider"):
 class Server:
     """A `postrider run`, or another of the programs, with its data, from start to stop."""
 
-    def __init__(self, folder, settings="", listener_settings="", program="postrider"):
-        """`settings` go into the configuration, `listener_settings` into every listener but that of the metrics."""
+    def __init__(self, folder, settings="", listener_settings="", imap_settings="", program="postrider"):
+        """`settings` go into the configuration, `listener_settings` into every listener but that of the metrics, `imap_settings`
+        into that of imap."""
         self.program = program
         self.dir = Path(folder)
         self.data = self.dir / "data"
@@ -265,6 +261,7 @@ class Server:
         self.port = {}
         self._settings = settings
         self._listener_settings = listener_settings
+        self._imap_settings = imap_settings
         self._names = 0
 
     # -- Start and stop
@@ -289,6 +286,8 @@ class Server:
             lines += ["[[listener]]", f'service = "{service}"', 'bind = "127.0.0.1:0"']
             if service != "metrics":
                 lines.append(self._listener_settings)
+            if service == "imap":
+                lines.append(self._imap_settings)
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self):

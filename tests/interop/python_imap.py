@@ -10,7 +10,7 @@ import threading
 import time
 
 import lib
-from lib import DOMAIN, PATIENCE, answer, contains, equal, eventually, lacks, mail, quoted, true
+from lib import PATIENCE, answer, contains, equal, eventually, lacks, mail, true
 
 
 class Raw:
@@ -164,7 +164,8 @@ def check_uidplus(server):
         true(copied, f"COPY answered {tagged}")
         equal((numbers(copied[2]), numbers(copied[3])), ([1, 2], [1, 2]), "COPYUID")
         gone = [line for line in client.ok("UID EXPUNGE 2:4294967295") if "EXPUNGE" in line]
-        equal(gone, ["* 3 EXPUNGE", "* 2 EXPUNGE"] if "3" in gone[0] else ["* 2 EXPUNGE", "* 2 EXPUNGE"], "EXPUNGE")
+        # From the front or from the back.
+        true(gone in [["* 2 EXPUNGE", "* 2 EXPUNGE"], ["* 3 EXPUNGE", "* 2 EXPUNGE"]], f"UID EXPUNGE told {gone}")
         equal(one(client.ok("UID SEARCH ALL"), "* SEARCH"), "* SEARCH 1", "what is left")
         client.no("COPY 1 Nowhere", "[TRYCREATE]")
 
@@ -252,7 +253,8 @@ def check_esearch(server):
         found = one(client.ok("SEARCH RETURN (ALL) SUBJECT nowhere"), "* ESEARCH")
         lacks(found, "ALL", "ESEARCH that finds nothing")
         for query, wanted in [
-            ("OR (SUBJECT 1) NOT BODY needle1", "1:3,5"), ("LARGER 10000", ""), ("SMALLER 10000 2:4", "2:4"), ("HEADER Message-ID @", "1:6"),
+            ("OR (SUBJECT 1) NOT BODY needle1", "1:3,5"), ("LARGER 10000", ""), ("SMALLER 10000 2:4", "2:4"),
+            ("HEADER Message-ID @", "1:6"),
             ("SENTSINCE 1-Aug-2026 SENTBEFORE 2-Aug-2026", "1:6"), ("BEFORE 1-Jan-2020", ""), ("KEYWORD $none", ""), ("UID 5:*", "5:6"),
         ]:
             found = one(client.ok(f"SEARCH RETURN (ALL) {query}"), "* ESEARCH").partition("ALL ")[2]
@@ -282,7 +284,7 @@ def check_quota(server):
 def check_utf8_names(server):
     """names of mailboxes: UTF-8 for a client that is told so, modified UTF-7 for the others, the same mailbox"""
     ada = server.account("ada")
-    encoded, name = "&1UQ5XLgsuA0-", "프로젝트"
+    name = "프로젝트"
     encoded = "&" + base64.b64encode(name.encode("utf-16-be")).decode().rstrip("=").replace("/", ",") + "-"
     with Raw(ada) as modern, Raw(ada) as old:
         modern.ok("ENABLE IMAP4rev2")
@@ -298,6 +300,15 @@ def check_utf8_names(server):
         names = [it.rpartition(' "/" ')[2].strip('"') for it in modern.ok('LIST "" "*"')]
         contains(names, f"{name}2/2026", "name after RENAME")
         modern.ok(f'SELECT "{name}2/2026"')
+
+
+def value(fetched):
+    """The one value of a FETCH response: a literal or a quoted string."""
+    literal = re.search(r"\{(\d+)\}\r\n", fetched)
+    if literal:
+        octets = fetched[literal.end() :].encode(errors="surrogateescape")
+        return octets[: int(literal[1])].decode()
+    return fetched.partition(' "')[2].rpartition('"')[0]
 
 
 def check_fetch_parts(server):
@@ -322,12 +333,11 @@ def check_fetch_parts(server):
         for part in ['"TEXT" "PLAIN"', '"MESSAGE" "RFC822"', '"inner"', '"MIXED"']:
             contains(structure.upper(), part.upper(), "BODYSTRUCTURE")
         for item, wanted in [
-            ("BODY.PEEK[1]", text), ("BODY.PEEK[2.1]", "inner body"), ("BODY.PEEK[2.HEADER.FIELDS (SUBJECT)]", "Subject: inner\r\n\r\n"),
-            ("BODY.PEEK[1]<2.5>", text[2:7]), ("BINARY.PEEK[1]", "안녕하세요"), ("BODY.PEEK[2.MIME]", "Content-Type: message/rfc822\r\n\r\n"),
+            ("BODY.PEEK[1]", text), ("BODY.PEEK[2.1]", "inner body"), ("BODY.PEEK[1]<2.5>", text[2:7]), ("BINARY.PEEK[1]", "안녕하세요"),
+            ("BODY.PEEK[2.HEADER.FIELDS (SUBJECT)]", "Subject: inner\r\n\r\n"),
+            ("BODY.PEEK[2.MIME]", "Content-Type: message/rfc822\r\n\r\n"),
         ]:
-            fetched = one(client.ok(f"FETCH 1 ({item})"), "* 1 FETCH")
-            literal = fetched.partition("}\r\n")[2] if "}\r\n" in fetched else fetched.partition(' "')[2].replace('")', ")")
-            equal(literal.encode(errors="surrogateescape").decode().removesuffix(")").removesuffix("\r\n" * wanted.endswith("body")), wanted, item)
+            equal(value(one(client.ok(f"FETCH 1 ({item})"), "* 1 FETCH")), wanted, item)
         lacks(one(client.ok("FETCH 1 (FLAGS)"), "* 1 FETCH"), "\\Seen", "flags after peeking")
         whole = one(client.ok("FETCH 1 (BODY[])"), "* 1 FETCH")
         contains(whole, message, "BODY[]")
@@ -335,7 +345,7 @@ def check_fetch_parts(server):
 
 
 def check_rename_and_delete(server):
-    """RENAME takes the children along, DELETE leaves them, INBOX's RENAME moves its mail away, nothing keeps an old UIDVALIDITY"""
+    """RENAME takes children along, that of INBOX moves its mail away; a mailbox made anew has a new UIDVALIDITY"""
     ada = server.account("ada")
     ada.deliver(mail("was in INBOX"))
     with Raw(ada) as client:
@@ -383,7 +393,8 @@ def check_privacy(server):
     with Raw(eve) as client:
         names = [it.rpartition(" ")[2] for it in client.ok('LIST "" "*"')]
         lacks(names, "Secret", "names")
-        for name in [f"{ada}/Secret", f"user/{ada}/Secret", f"~{ada}/Secret", f"../{ada.email.partition('@')[0]}/Secret", "../../x", "/etc/passwd"]:
+        local = ada.email.partition("@")[0]
+        for name in [f"{ada}/Secret", f"user/{ada}/Secret", f"~{ada}/Secret", f"../{local}/Secret", "../../x", "/etc/passwd"]:
             _, tagged = client.command(f'SELECT "{name}"')
             true(tagged.startswith(("NO", "BAD")), f"SELECT {name} answered {tagged}")
             _, tagged = client.command(f'STATUS "{name}" (MESSAGES)')

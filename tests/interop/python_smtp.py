@@ -249,7 +249,8 @@ def check_bad_commands(server):
         wire.say("EHLO client.test", "250")
         for command, wanted in [
             ("FROB", "5"), ("MAIL FROM:<>x", "5"), ("MAIL FROM:<a b@c.test>", "501"), ("MAIL FROM:<a@b.test> FROB=1", "555"),
-            ("RCPT TO:<x@y.test>", "503"), ("DATA", "503"), (f"VRFY {ada}", "252"), (f"EXPN {ada}", "5"), ("TURN", "5"), ("A" * 5000, "500"),
+            ("RCPT TO:<x@y.test>", "503"), ("DATA", "503"), (f"VRFY {ada}", "252"), (f"EXPN {ada}", "5"), ("TURN", "5"),
+            ("A" * 5000, "500"),
             ("MAIL FROM:<-oProxy@b.test>", "2"),
         ]:
             wire.say(command, wanted)

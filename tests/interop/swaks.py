@@ -1,10 +1,9 @@
 """swaks: SMTP and LMTP as a postmaster tries them."""
 
 import base64
-import imaplib
 
 import lib
-from lib import DOMAIN, answer, contains, equal, lacks, mail, run, true
+from lib import DOMAIN, answer, contains, equal, lacks, run, true
 
 # swaks' exit codes: a refused command each.
 RCPT_REFUSED, AUTH_REFUSED, STARTTLS_REFUSED, DATA_REFUSED, NO_AUTH = 24, 28, 29, 25, 28
