@@ -39,6 +39,14 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// The slowest peer that is waited for, octets a second.
 const FLOOR: u64 = 100;
 
+/// A connection that is in, before anybody speaks.
+struct Came {
+    wire: Wire,
+    signals: Signals,
+    span: tracing::Span,
+    work: crate::actor::Work,
+}
+
 /// Everything a listener needs for its connections.
 pub(super) struct Door {
     settings: Settings,
@@ -194,74 +202,57 @@ impl Door {
             signals.clone(),
             permit,
         );
+        let came = Came {
+            wire,
+            signals,
+            span,
+            work,
+        };
         match self.settings.service {
             Service::Imap | Service::Imaps => {
-                let session = ImapSession::new(self.imap.clone());
-                let asks = ImapAsks::new(desk);
                 self.start(
-                    Parts {
-                        wire,
-                        session,
-                        asks,
-                    },
-                    signals,
-                    span,
-                    work,
+                    came,
+                    ImapSession::new(self.imap.clone()),
+                    ImapAsks::new(desk),
                 );
             }
             Service::Pop3 | Service::Pop3s => {
-                let session = Pop3Session::new(self.pop3.clone());
-                let asks = Pop3Asks::new(desk);
                 self.start(
-                    Parts {
-                        wire,
-                        session,
-                        asks,
-                    },
-                    signals,
-                    span,
-                    work,
+                    came,
+                    Pop3Session::new(self.pop3.clone()),
+                    Pop3Asks::new(desk),
                 );
             }
             Service::Lmtp => {
-                let session = LmtpSession::new(self.smtp.clone());
-                let asks = SmtpAsks::new(desk);
                 self.start(
-                    Parts {
-                        wire,
-                        session,
-                        asks,
-                    },
-                    signals,
-                    span,
-                    work,
+                    came,
+                    LmtpSession::new(self.smtp.clone()),
+                    SmtpAsks::new(desk),
                 );
             }
             Service::Smtp | Service::Submission | Service::Submissions => {
-                let session = SmtpSession::new(self.smtp.clone());
-                let asks = SmtpAsks::new(desk);
                 self.start(
-                    Parts {
-                        wire,
-                        session,
-                        asks,
-                    },
-                    signals,
-                    span,
-                    work,
+                    came,
+                    SmtpSession::new(self.smtp.clone()),
+                    SmtpAsks::new(desk),
                 );
             }
             Service::Metrics => {}
         }
     }
 
-    fn start<A: Asks>(
-        &self,
-        parts: Parts<A>,
-        signals: Signals,
-        span: tracing::Span,
-        work: crate::actor::Work,
-    ) {
+    fn start<A: Asks>(&self, came: Came, session: A::Session, asks: A) {
+        let Came {
+            wire,
+            signals,
+            span,
+            work,
+        } = came;
+        let parts = Parts {
+            wire,
+            session,
+            asks,
+        };
         let drain = self.services.stages.drain(Stage::Connections);
         let connection = Connection::new(parts, signals, span, drain, work);
         Supervisor::new(crate::actor::Escalation::log_only())
