@@ -8,6 +8,11 @@ import subprocess
 import time
 
 
+# The password of every account, and its bcrypt hash at cost 4 (one millisecond): all servers check the same one.
+PASSWORD = "secret"
+HASH = "{BLF-CRYPT}$2b$04$postriderloadtestsaltuCDEp0k2UVGARcME87WMCrlLs09aZ4t2"
+
+
 class Failed(Exception):
     """A server did not do what a measurement needs; the text says what."""
 
