@@ -74,6 +74,10 @@ impl Template {
         .expect("writing to a Vec does not fail");
         let used = out.len() - begin + self.after.len();
         out.extend_from_slice(&self.filler[..self.size.saturating_sub(used)]);
+        // What was cut between CR and LF must not leave a bare CR.
+        if let Some(last @ b'\r') = out.last_mut() {
+            *last = b'x';
+        }
         out.extend_from_slice(self.after.as_bytes());
     }
 }
@@ -113,14 +117,14 @@ mod tests {
 
     #[test]
     fn no_line_begins_with_a_dot_and_all_end_with_crlf() {
-        for size in 4000..4100 {
-            let message = String::from_utf8(message(size, Shape::Text, 1)).expect("letters");
-            assert!(message.ends_with("\r\n"));
-            assert!(
-                message
-                    .split("\r\n")
-                    .all(|line| !line.starts_with('.') && !line.contains('\n') && line.len() < 998)
-            );
+        let good =
+            |line: &str| !line.starts_with('.') && !line.contains(['\r', '\n']) && line.len() < 998;
+        for shape in [Shape::Text, Shape::Multipart] {
+            for size in 4000..4100 {
+                let message = String::from_utf8(message(size, shape, 1)).expect("letters");
+                assert!(message.ends_with("\r\n"));
+                assert!(message.split("\r\n").all(good), "{shape:?} {size}");
+            }
         }
     }
 
