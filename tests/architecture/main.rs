@@ -6,6 +6,7 @@
 mod folders;
 mod licences;
 mod manifest;
+mod readme;
 mod rfcs;
 mod source;
 mod walls;

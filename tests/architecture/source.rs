@@ -18,6 +18,7 @@ pub fn read(path: &str) -> String {
 }
 
 /// A Rust file.
+#[derive(Clone, Debug)]
 pub struct Source {
     /// Its path from the top folder.
     pub path: String,

@@ -372,6 +372,8 @@ def main(file, names, **settings):
 
     The last line is `N passed, N failed`, for whoever adds them up.
     """
+    # Whoever stops this stops the server too, by way of `with`.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     client = Path(file).stem
     checks = [it for name, it in names.items() if name.startswith("check_")]
     only = sys.argv[1:]

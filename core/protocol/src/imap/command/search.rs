@@ -12,7 +12,7 @@ use crate::imap::response::search as response;
 use crate::imap::search::{self, Verdict};
 use crate::imap::snapshot::Entry;
 use crate::imap::syntax::Numbering;
-use crate::imap::syntax::search::{Returns, Search, SearchKey};
+use crate::imap::syntax::search::{DateOf, Returns, Search, SearchKey};
 use crate::imap::syntax::sequence::{NumberSet, SequenceSet};
 use crate::imap::types::{SeqNum, Uid as MessageUid};
 
@@ -30,6 +30,9 @@ const KEYS_PER_STEP: usize = 200_000;
 
 fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     let Search { returns, key } = Search::parse(args)?;
+    if !is_offered(&key) {
+        return Err(Refusal::Bad("this key's extension is not offered"));
+    }
     // Boxed, so that its sets stay where they are while the search goes on.
     let key = Box::new(key);
     let sets = Sets::of(session, &key)?;
@@ -52,6 +55,26 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         looking.next = None;
     }
     by_entries(session, looking)
+}
+
+/// Whether all keys are of extensions that are announced; no answer is better than one that finds nothing.
+fn is_offered(key: &SearchKey) -> bool {
+    let mut offered = true;
+    key.visit(&mut |key| {
+        offered &= !matches!(
+            key,
+            SearchKey::Younger(_)
+                | SearchKey::Older(_)
+                | SearchKey::EmailId(_)
+                | SearchKey::ThreadId(_)
+                | SearchKey::SaveDateSupported
+                | SearchKey::Date {
+                    of: DateOf::Saved,
+                    ..
+                }
+        );
+    });
+    offered
 }
 
 /// A search under way.
