@@ -359,7 +359,8 @@ class Server:
         """A new account with a password that only the control program's standard input has seen."""
         self._names += 1
         email = f"{name or 'user'}{self._names}@{DOMAIN}"
-        password = secrets.token_urlsafe(15)
+        # Hexadecimal: a leading "-" would be an option to some clients.
+        password = secrets.token_hex(12)
         self.control("user", "add", email, *options, input=password + "\n")
         return Account(self, email, password)
 
