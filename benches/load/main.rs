@@ -48,6 +48,12 @@ enum Load {
     Imap(run::mixed::Arguments),
     /// SELECT and list one large mailbox, first and again
     ImapList(run::list::Arguments),
+    /// STORE, COPY and EXPUNGE of all messages of a mailbox
+    ImapBulk(run::bulk::Arguments),
+    /// FETCH of all bodies of a mailbox, in one command
+    ImapBodies(run::bodies::Arguments),
+    /// Many IMAP clients that APPEND
+    ImapAppend(run::append::Arguments),
     /// Many clients waiting in IDLE: what each costs the server
     Idle(run::idle::Arguments),
     /// Time from the 250 of a delivery to the EXISTS of a waiting client
@@ -65,6 +71,9 @@ impl Load {
             Self::Lmtp(arguments) => run::deliver::lmtp(scope, arguments).await,
             Self::Imap(arguments) => run::mixed::run(scope, arguments).await,
             Self::ImapList(arguments) => run::list::run(scope, arguments).await,
+            Self::ImapBulk(arguments) => run::bulk::run(scope, arguments).await,
+            Self::ImapBodies(arguments) => run::bodies::run(scope, arguments).await,
+            Self::ImapAppend(arguments) => run::append::run(scope, arguments).await,
             Self::Idle(arguments) => run::idle::run(scope, arguments).await,
             Self::DeliverToIdle(arguments) => run::notify::run(scope, arguments).await,
             Self::Pop3(arguments) => run::retrieve::run(scope, arguments).await,

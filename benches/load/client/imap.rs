@@ -65,6 +65,30 @@ impl Client {
         Ok(exists)
     }
 
+    /// CREATE; a mailbox that is there already is as good.
+    pub async fn create(&mut self, mailbox: &str) -> Result<(), Fault> {
+        match self.command(&format!("CREATE {}", quoted(mailbox))).await {
+            Ok(_) | Err(Fault::Refused(_)) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// APPEND (RFC 9051 section 6.3.12) with a synchronizing literal, which every server takes.
+    pub async fn append(&mut self, mailbox: &str, message: &[u8]) -> Result<(), Fault> {
+        let command = format!("APPEND {} {{{}}}", quoted(mailbox), message.len());
+        let tag = self.send(&command).await?;
+        loop {
+            match read(&mut self.wire, &tag, &mut |_| ()).await? {
+                Heard::Untagged => {}
+                Heard::Continue => break,
+                Heard::Tagged => return Err(Fault::Protocol("APPEND ended at once".to_owned())),
+            }
+        }
+        self.wire.write(&[message, b"\r\n"].concat()).await?;
+        while read(&mut self.wire, &tag, &mut |_| ()).await? != Heard::Tagged {}
+        Ok(())
+    }
+
     /// The number of messages in a mailbox that need not be selected.
     pub async fn messages(&mut self, mailbox: &str) -> Result<u64, Fault> {
         let mut messages = None;

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::Mailboxes;
+use super::{Mailboxes, millis};
 use crate::client::imap::Client;
 use crate::fault::{Fault, Faults};
 use crate::report::Report;
@@ -79,8 +79,4 @@ pub async fn run(scope: &Scope, arguments: Arguments) -> Result<Report, Fault> {
     meter.report(&mut report, "rounds", rounds)?;
     report.faults(faults);
     Ok(report)
-}
-
-fn millis(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
 }

@@ -129,10 +129,7 @@ pub async fn run(scope: &Scope, arguments: Arguments) -> Result<Report, Fault> {
         async move {
             let mut client = Client::log_in(&target, &user, &password).await?;
             // For STATUS; it is there from an earlier run, or made by a neighbour of the same account.
-            match client.command("CREATE Load").await {
-                Ok(_) | Err(Fault::Refused(_)) => {}
-                Err(fault) => return Err(fault),
-            }
+            client.create("Load").await?;
             let count = client.select("INBOX").await?;
             if count == 0 {
                 return Err(Fault::Usage(format!(

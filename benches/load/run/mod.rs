@@ -1,5 +1,8 @@
 //! The loads, one a file.
 
+pub mod append;
+pub mod bodies;
+pub mod bulk;
 pub mod deliver;
 pub mod idle;
 pub mod list;
@@ -9,6 +12,7 @@ pub mod notify;
 pub mod retrieve;
 
 use std::future::Future;
+use std::time::Instant;
 
 use clap::Args;
 use tokio::task::JoinSet;
@@ -114,4 +118,8 @@ where
 fn none_opened(faults: &Faults) -> Fault {
     let why = faults.iter().next().map_or("", |(text, _)| text);
     Fault::Usage(format!("no connection came about: {why}"))
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
 }
