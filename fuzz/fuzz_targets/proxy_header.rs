@@ -10,8 +10,12 @@ const SHORTEST: usize = 15;
 /// Octets of version 2 before its addresses.
 const FIXED: usize = 16;
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
-    let _ = parse(octets);
+libfuzzer_sys::fuzz_target!(init: postrider_fuzz::seeds::write("proxy_header"), |octets: &[u8]| {
+    let whole = matches!(parse(octets), Ok(Parsed::Whole(_)));
+    if whole {
+        let surplus = [octets, b"x"].concat();
+        assert!(parse(&surplus).is_err(), "octets behind a header belong to nobody");
+    }
     let mut end = octets.len().min(SHORTEST);
     while let Ok(Parsed::Need(missing)) = parse(&octets[..end]) {
         assert!(missing > 0, "nothing is missing, yet it is not whole");

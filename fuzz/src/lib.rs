@@ -33,5 +33,10 @@ pub const TARGETS: &[Target] = &[
     ("pop3", pop3::run),
     ("sasl", grammar::sasl),
     ("smtp", smtp::run),
+    ("summary", message::summary),
     ("text", message::text),
+    ("words", message::words),
 ];
+
+/// The targets that need the engine or the store; their bodies are in `fuzz_targets/`.
+pub const ENGINE: &[&str] = &["config", "password_hash", "proxy_header", "store_key"];

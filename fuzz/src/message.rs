@@ -7,7 +7,7 @@ use postrider_protocol::message::text::{Needle, fold};
 use postrider_protocol::message::transfer::TransferDecoder;
 use postrider_protocol::message::{
     Address, AddressItem, Date, DateTime, Domain, Encoding, Part, SectionText, Span, Summary,
-    address, address_list, encoded_word, header as fields, received, thread, transfer,
+    address, address_list, encoded_word, header as fields, parameter, received, thread, transfer,
 };
 
 use super::script::{Cut, Script};
@@ -74,6 +74,69 @@ fn spans(root: &Part, size: u64) {
         for child in part.children() {
             let inside = part.body.contains(child.header) && part.body.contains(child.body);
             assert!(inside, "a part that is not inside its parent");
+        }
+    }
+}
+
+/// Summaries as the index may hand them out: what is decoded has every promise of one that was made here, and no more
+/// memory than its octets pay for.
+pub fn summary(octets: &[u8]) {
+    let Ok(summary) = Summary::decode(octets) else {
+        return;
+    };
+    spans(&summary.root, summary.size);
+    assert_eq!(Summary::decode(&summary.encode()).as_ref(), Ok(&summary));
+    let parts = summary.root.walk().count();
+    assert!(
+        parts <= octets.len(),
+        "{parts} parts of {} octets",
+        octets.len()
+    );
+    let texts = summary.preview.len()
+        + summary.references.iter().map(Vec::len).sum::<usize>()
+        + summary.envelope.subject.as_ref().map_or(0, Vec::len);
+    // A text may be a place in the header, so that some octets stand for many.
+    assert!(texts <= 3 * (1 << 20), "{texts} octets of text");
+    for path in [&[][..], &[1], &[2, 1], &[1, 2, 3, 4]] {
+        for text in [SectionText::Header, SectionText::Text, SectionText::Mime] {
+            let span = summary.section(path, text);
+            assert!(span.is_none_or(|it| it.start <= it.end && it.end <= summary.size));
+        }
+    }
+}
+
+/// Encoded words (RFC 2047) and parameters in pieces (RFC 2231): bounded, and plain text stays what it is.
+pub fn words(octets: &[u8]) {
+    let text = encoded_word::decode(octets);
+    assert!(
+        text.len() <= 4 * octets.len() + 16,
+        "{} octets became {}",
+        octets.len(),
+        text.len()
+    );
+    if octets.is_ascii() && !octets.windows(2).any(|pair| pair == b"=?") {
+        assert_eq!(text.as_bytes(), octets, "plain text is no word");
+    }
+    for field in [
+        "Content-Type: text/plain; ",
+        "Content-Disposition: attachment; ",
+    ] {
+        let message = [field.as_bytes(), octets, b"\r\n\r\nbody"].concat();
+        let scanned = scan(&message, &Limits::default());
+        let names = scanned.root.file_names();
+        let long: usize = names.iter().map(String::len).sum();
+        assert!(
+            names.len() <= 2 * (scanned.root.parameters.len() + 4)
+                && long <= 16 * octets.len() + 64,
+            "{} names of {long} octets",
+            names.len()
+        );
+        let _ = scanned.root.charset();
+        for parameter in &scanned.root.parameters {
+            let name = String::from_utf8_lossy(&parameter.name).into_owned();
+            let _ = parameter::text(&scanned.root.parameters, &name);
+            let readings = parameter::readings(&scanned.root.parameters, &name);
+            assert!(readings.len() <= 2 * scanned.root.parameters.len() + 4);
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use postrider_protocol::message::Summary;
+
 /// An input to begin with, for the targets that can use it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seed {
@@ -24,6 +26,20 @@ const VALUES: &[(&str, &[u8])] = &[
     ("address", b"\"a \\\" b\"@[IPv6:2001:db8::1]"),
     ("address", b"<@a.test,@b.test:ada+x@b\xc3\xbccher.test> SIZE=3"),
     ("address", b"A (b): \"x\" <a@b.test>, <@r:c@d>, =?utf-8?q?=C3=BC?= <e@[10.0.0.1]>;, f@g"),
+    ("config", b"hostname = \"a.test\"\n[limits]\nmessage_size = \"1.5MiB\"\nconnections = 0x10\nexempt = [\"10.0.0.0/8\"]\n"),
+    ("config", b"[[listener]]\nservice = \"imaps\"\nbind = [\"[::]:0\", \"0.0.0.0:993\"]\nproxy_protocol_from = [\"::/0\"]\n"),
+    ("config", b"[database]\nurl = \"sqlite://${X}/a\"\n[store]\nkind = \"s3\"\n[auth.ldap]\nuser_filter = \"(a={email})\"\n"),
+    ("config", b"[log]\nfilter = \"info,a::b=debug\"\n[deadlines]\nidle = \"1h30m\"\n[smtp]\nrecipient_delimiter = \"\"\n"),
+    ("password_hash", b"$2y$12$Jx0rPpR8v1m8sPZ0Yd9uKuQk9e1xq1pZ1n5dD8iCwY2vV7sT3bFqK"),
+    ("password_hash", b"{BLF-CRYPT}$2b$04$Jx0rPpR8v1m8sPZ0Yd9uKuQk9e1xq1pZ1n5dD8iCwY2vV7sT3bFqK"),
+    ("password_hash", b"{SSHA512}AAAA"),
+    ("proxy_header", b"PROXY TCP4 192.0.2.1 198.51.100.1 4711 25\r\n"),
+    ("proxy_header", b"PROXY UNKNOWN\r\n"),
+    ("proxy_header", b"PROXY TCP6 ::1 2001:db8::1 65535 0\r\nEHLO x\r\n"),
+    ("proxy_header", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\0\0\x01\x0a\0\0\x02\x12\x67\0\x19"),
+    ("proxy_header", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+    ("store_key", b"example.test/ada/Maildir/cur/1700000000.M5P7R000102030405060708090a0b0c0d0e0f.host,S=5,H=0011223344556677:2,"),
+    ("store_key", b"%c3%bc/%2e./Maildir/.a.&AOQ-.b/cur/x:2,S"),
     ("header", b"Subject: =?utf-8?b?w7w=?= =?iso-8859-1?q?=FC?= Re: [x] fwd: y\r\n folded\r\nX-A : b\r\nbroken\r\n\r\nbody"),
     ("header", b"Fri, 21 Nov 1997 09:55:06 -0600"),
     ("header", b"21-Nov-1997 09:55:06 -0600"),
@@ -47,6 +63,9 @@ Content-Disposition: attachment; filename=\"=?utf-8?q?x?=\"\r\n\r\n<b>=C3=BC</b>
     ("mime", b"Subject: a\nContent-Type: message/rfc822\n\nContent-Type: multipart/digest; boundary=z\n\n--z\n\nTo: x\n\ny\n--z\n--z"),
     ("sasl", b"AGFkYQBw\nYWRh\nc2VjcmV0"),
     ("sasl", b"YWRh\ncA==\n*"),
+    ("words", b"=?utf-8?q?x_=C3?= =?utf-8?b?vA==?= a =?iso-2022-jp?B?GyRCO2QbKEI=?= \"=?x?q?y?=\" =?utf-8*de?q?=?="),
+    ("words", b"name*0*=utf-8''%e2%82; name*1*=%ac; name*2=\"x \\\" y\"; filename=a.exe; filename*=iso-8859-1'de'%FC; filename*0=b"),
+    ("words", b"charset=\"utf-8\" (c(d)e); x*3*=%zz; x*0=; x*00=1; x*=''; =; ;;; name==?utf-8?q?a?="),
     ("text", b"Z3LDvMOfZQ==\r\n=C3=BC= \r\n\x1b$B;d\x1b(B \x0e\x21\x22\x0f gr\xc3\xbc\xc3\x9fe +AOQ-"),
 ];
 
@@ -205,9 +224,23 @@ impl Seed {
                     })
                     .collect()
             }
+            "summary" if matches!(self.kind.as_str(), "mime" | "smtp") => {
+                let scripts = self.octets.len() > 2;
+                let summary = scripts.then(|| Summary::of(&self.octets).encode());
+                summary.into_iter().collect()
+            }
+            "words" if self.kind == "mime" => {
+                let lines = self.octets.split(|octet| *octet == b'\n');
+                lines
+                    .filter_map(|line| {
+                        Some(line[line.iter().position(|octet| *octet == b':')? + 1..].to_vec())
+                    })
+                    .collect()
+            }
             "mime" if self.kind == "smtp" || mine => vec![script(0, 0), script(1, 0), script(2, 0)],
             "sasl" if mine => (0..8).map(|setting| script(setting, 0)).collect(),
             "text" if mine => (0..9).map(|setting| script(setting, 1)).collect(),
+            "store_key" if self.kind == "mailbox" => vec![self.octets.clone()],
             _ if mine => vec![self.octets.clone()],
             _ => Vec::new(),
         }

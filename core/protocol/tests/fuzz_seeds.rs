@@ -143,6 +143,21 @@ fn every_target_is_here() {
             "{target} has no test"
         );
     }
+    // Nor is there a file that no target names, or one that `fuzz/run` cannot build.
+    let manifest = std::fs::read_to_string(folder.join("../Cargo.toml")).expect("a manifest");
+    for entry in std::fs::read_dir(&folder).expect("a readable folder") {
+        let path = entry.expect("a readable folder").path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let known = bodies::TARGETS.iter().any(|(target, _)| *target == name);
+        assert!(
+            known || bodies::ENGINE.contains(&&*name),
+            "{name} is in no table of targets"
+        );
+        assert!(
+            manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")),
+            "{name} is never built"
+        );
+    }
 }
 
 #[test]
@@ -201,6 +216,16 @@ fn smtp() {
 }
 
 #[test]
+fn summary() {
+    drive("summary");
+}
+
+#[test]
 fn text() {
     drive("text");
+}
+
+#[test]
+fn words() {
+    drive("words");
 }
