@@ -29,6 +29,9 @@ const BINARY_FIXED: usize = 16;
 /// No header is shorter: `PROXY UNKNOWN` and CRLF.
 const SHORTEST: usize = 15;
 
+/// Octets that belong to what follows the header.
+const SURPLUS: &str = "octets behind the header";
+
 /// What a header says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Header {
@@ -130,7 +133,8 @@ where
         .unwrap_or(Err(ProxyError::TooSlow))
 }
 
-/// Looks at the octets that are there.
+/// Looks at the octets that are there. They are a header or its beginning and nothing else: who asks for no more than what is
+/// missing never has an octet too many, and octets behind a header are not thrown away in silence.
 ///
 /// # Errors
 /// What is wrong, as soon as no further octets can make it a header.
@@ -167,6 +171,9 @@ fn parse_text(octets: &[u8]) -> Result<Parsed, &'static str> {
             false => Err("line too long"),
         };
     };
+    if line.contains(&b'\n') {
+        return Err(SURPLUS);
+    }
     let line = std::str::from_utf8(line).map_err(|_| "not ASCII")?;
     let mut words = line.split(' ').skip(1);
     let mut word = || words.next().ok_or("word missing");
@@ -217,6 +224,9 @@ fn parse_binary(octets: &[u8]) -> Result<Parsed, &'static str> {
     };
     if rest.len() < length {
         return Ok(Parsed::Need(length - rest.len()));
+    }
+    if rest.len() > length {
+        return Err(SURPLUS);
     }
     if local {
         return Ok(Parsed::Whole(Header::Proxy));

@@ -84,6 +84,16 @@ fn known_headers_are_understood_octet_by_octet() {
 }
 
 #[test]
+fn octets_behind_a_header_are_not_part_of_it() {
+    for (octets, _) in known() {
+        for behind in [&b"x"[..], b"\r\n", b"EHLO a\r\n"] {
+            let octets = [&octets[..], behind].concat();
+            assert!(parse(&octets).is_err(), "{octets:?}");
+        }
+    }
+}
+
+#[test]
 fn malformed_headers_are_refused() {
     let too_long = [b"PROXY UNKNOWN ", &[b'x'; 94][..], b"\r\n"].concat();
     let cases: [&[u8]; 22] = [
