@@ -6,21 +6,25 @@
 //! after the store has deleted it. A round may end between any two steps, by a failure or with the process: what is doomed comes
 //! again in the next one, and deleting twice is a success.
 //! **Bounds.** [`ReaperSettings`]: rows a round, deletes at a time.
-//! **On failure.** A body that cannot be deleted stays doomed; the others go on.
+//! **On failure.** A body that cannot be deleted stays doomed; the others go on, also those that come after a round full of them.
+//! A store that takes nothing for [`BARREN`] rounds is left alone until the next run.
 
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use postrider_storage::{
     Error,
-    index::{Change, Doomed, Forget, Index, Outcome, Reap, Timestamp},
+    index::{BlobId, Change, Doomed, Forget, Index, Outcome, Reap, Timestamp},
 };
 use tokio::time::Instant;
 
 use super::BlobPool;
+
+/// Rounds in a row that delete nothing before the store is left alone.
+pub const BARREN: u32 = 4;
 
 /// How the [`Reaper`] works.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,16 +84,25 @@ impl Reaper {
     /// Those of the index. What was done is done, and the rest comes again.
     pub async fn run(&self, now: Timestamp, rounds: u32) -> Result<Reaped, Error> {
         let mut all = Reaped::default();
+        let mut stuck = HashSet::new();
+        let mut barren = 0;
         for _ in 0..rounds {
-            let round = self.round(now).await?;
-            all.doomed += round.doomed;
+            let round = self.one(now).await?;
+            let tried = stuck.len();
+            stuck.extend(round.failed.iter().copied());
+            all.doomed += round.deleted + (stuck.len() - tried) as u64;
             all.deleted += round.deleted;
-            all.failed += round.failed;
-            // A full round of deletes that fail, or nothing more to do.
-            if round.deleted == 0 {
+            let empty = round.deleted == 0 && round.failed.is_empty();
+            // The index offers a body that stayed once more before those that were released after it.
+            barren = match round.deleted {
+                0 => barren + 1,
+                _ => 0,
+            };
+            if empty || barren == BARREN {
                 break;
             }
         }
+        all.failed = stuck.len() as u64;
         if all.failed > 0 {
             tracing::warn!(
                 failed = all.failed,
@@ -105,38 +118,56 @@ impl Reaper {
     /// # Errors
     /// Those of the index.
     pub async fn round(&self, now: Timestamp) -> Result<Reaped, Error> {
-        let retention = i64::try_from(self.settings.retention.as_micros()).unwrap_or(i64::MAX);
-        let before = Timestamp(now.0.saturating_sub(retention));
-        let doomed = doom(self.index.as_ref(), before, self.settings.batch).await?;
-        let count = doomed.len() as u64;
-        let deleted: Vec<_> = stream::iter(doomed)
-            .map(|body| self.delete(body))
-            .buffer_unordered(self.settings.parallel.max(1))
-            .filter_map(async |deleted| deleted)
-            .collect()
-            .await;
-        let gone = deleted.len() as u64;
-        if gone > 0 {
-            let forget = Change::Forget(Forget { blobs: deleted });
-            super::apply(self.index.as_ref(), forget).await?;
-        }
+        let Round { deleted, failed } = self.one(now).await?;
+        let failed = failed.len() as u64;
         Ok(Reaped {
-            doomed: count,
-            deleted: gone,
-            failed: count - gone,
+            doomed: deleted + failed,
+            deleted,
+            failed,
         })
     }
 
-    async fn delete(&self, body: Doomed) -> Option<postrider_storage::index::BlobId> {
+    async fn one(&self, now: Timestamp) -> Result<Round, Error> {
+        let retention = i64::try_from(self.settings.retention.as_micros()).unwrap_or(i64::MAX);
+        let before = Timestamp(now.0.saturating_sub(retention));
+        let doomed = doom(self.index.as_ref(), before, self.settings.batch).await?;
+        let ends: Vec<_> = stream::iter(doomed)
+            .map(|body| self.delete(body))
+            .buffer_unordered(self.settings.parallel.max(1))
+            .collect()
+            .await;
+        let (mut gone, mut failed) = (Vec::new(), Vec::new());
+        for end in ends {
+            match end {
+                Ok(id) => gone.push(id),
+                Err(id) => failed.push(id),
+            }
+        }
+        let deleted = gone.len() as u64;
+        if deleted > 0 {
+            let forget = Change::Forget(Forget { blobs: gone });
+            super::apply(self.index.as_ref(), forget).await?;
+        }
+        Ok(Round { deleted, failed })
+    }
+
+    /// The body, gone or not.
+    async fn delete(&self, body: Doomed) -> Result<BlobId, BlobId> {
         let deadline = Instant::now() + self.settings.patience;
         match self.blobs.delete(&body.key, deadline).await {
-            Ok(()) => Some(body.id),
+            Ok(()) => Ok(body.id),
             Err(error) => {
                 tracing::debug!(key = %body.key, %error, "a doomed body stays");
-                None
+                Err(body.id)
             }
         }
     }
+}
+
+/// What a round brought.
+struct Round {
+    deleted: u64,
+    failed: Vec<BlobId>,
 }
 
 /// Bodies that may be deleted: those of earlier rounds, and those that nothing names since `before`.

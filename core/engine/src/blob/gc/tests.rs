@@ -162,6 +162,39 @@ async fn a_stopped_round_is_taken_up_by_the_next() {
 }
 
 #[tokio::test]
+async fn a_round_full_of_failures_holds_nobody_up() {
+    stuck_at_the_head(House::new().await).await;
+    let dir = tempfile::tempdir().unwrap();
+    stuck_at_the_head(House::on_sqlite(&dir).await).await;
+}
+
+/// The store cannot delete the first round of bodies, nor the second; all others go, and a store that takes nothing is left alone.
+async fn stuck_at_the_head(house: House) {
+    for number in 0..20 {
+        let (_, uid) = house.deliver(&format!("message {number}")).await;
+        house.expunge(uid, NOW).await;
+    }
+    let reaper = reaper(&house, 4);
+    let fail = |count| (0..count).for_each(|_| house.store.fault(Operation::Delete, Fault::Fail));
+    fail(8);
+    let all = reaper.run(after(31), 50).await.unwrap();
+    // Those that failed at first come again, and go.
+    assert_eq!(all.deleted, 20, "{all:?}");
+    assert!(house.store.is_empty() && house.known().await.is_empty());
+
+    for number in 0..20 {
+        let (_, uid) = house.deliver(&format!("message {number}")).await;
+        house.expunge(uid, NOW).await;
+    }
+    fail(4 * BARREN);
+    let none = reaper.run(after(31), 50).await.unwrap();
+    assert_eq!((none.deleted, none.doomed), (0, none.failed), "{none:?}");
+    assert!((4..20).contains(&none.failed), "{none:?}");
+    assert_eq!(reaper.run(after(31), 50).await.unwrap().deleted, 20);
+    assert!(house.store.is_empty());
+}
+
+#[tokio::test]
 async fn reapers_beside_each_other_do_no_harm() {
     let house = House::new().await;
     let (stays, _) = house.deliver("stays").await;
