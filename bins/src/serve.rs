@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use postrider::config::{Config, Program};
 use postrider::engine::{self, Engine};
+use postrider::net::descriptors::Descriptors;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -74,6 +75,15 @@ pub fn run(program: Program, serving: Serving<'_>) -> Result<Ended, Failure> {
         // Before anything is opened, so that no signal finds nobody.
         let signals =
             listen().map_err(|error| Failure::new(format!("cannot hear signals: {error}")))?;
+        let descriptors = Descriptors::raise();
+        let connections = serving.config.limits.connections;
+        if !descriptors.suffice_for(connections) {
+            tracing::warn!(
+                descriptors = descriptors.soft,
+                connections,
+                "fewer file descriptors than limits.connections needs; raise LimitNOFILE or ulimit -n"
+            );
+        }
         let running = start(&serving.config, program).await?;
         serve(running, serving, signals).await
     })

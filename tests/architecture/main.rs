@@ -6,6 +6,7 @@
 mod folders;
 mod licences;
 mod manifest;
+mod metrics;
 mod readme;
 mod rfcs;
 mod source;

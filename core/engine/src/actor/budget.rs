@@ -20,6 +20,8 @@ use metrics::{Gauge, gauge};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::telemetry::metrics::{MEMORY_IN_FLIGHT, MEMORY_LIMIT, MEMORY_WAITING};
+
 pub use crate::config::ByteCount;
 
 impl ByteCount {
@@ -74,7 +76,7 @@ pub enum BudgetError {
 
 /// The memory in flight of a process, cheap to clone.
 ///
-/// Metrics: gauges `memory_in_flight_bytes` and `memory_in_flight_limit_bytes`, and `memory_waiting_takers`.
+/// Metrics: [`MEMORY_IN_FLIGHT`], [`MEMORY_LIMIT`] and [`MEMORY_WAITING`].
 #[derive(Clone)]
 pub struct Budget(Arc<Inner>);
 
@@ -104,7 +106,7 @@ impl Budget {
 
     /// Allows `limit` bytes in flight.
     pub fn new(limit: ByteCount) -> Self {
-        gauge!("memory_in_flight_limit_bytes").set(limit.0 as f64);
+        gauge!(MEMORY_LIMIT).set(limit.0 as f64);
         let state = State {
             free: limit.0,
             next_ticket: 0,
@@ -113,8 +115,8 @@ impl Budget {
         Self(Arc::new(Inner {
             limit: limit.0,
             state: Mutex::new(state),
-            used: gauge!("memory_in_flight_bytes"),
-            waiting: gauge!("memory_waiting_takers"),
+            used: gauge!(MEMORY_IN_FLIGHT),
+            waiting: gauge!(MEMORY_WAITING),
         }))
     }
 

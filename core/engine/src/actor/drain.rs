@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Handle;
 use super::life::text;
+use crate::telemetry::metrics::STAGE_OPEN_WORK;
 
 /// A part of the house, in the order in which they stop.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -71,7 +72,7 @@ impl Stage {
 
 /// The stages of one process. Cheap to clone.
 ///
-/// Metric: gauge `stage_open_work{stage}`.
+/// Metric: [`STAGE_OPEN_WORK`], by stage.
 #[derive(Clone)]
 pub struct Stages(Arc<Inner>);
 
@@ -117,7 +118,7 @@ impl Stages {
                 open: AtomicUsize::new(0),
                 idle: Notify::new(),
                 closers: Mutex::default(),
-                meter: gauge!("stage_open_work", "stage" => stage.name()),
+                meter: gauge!(STAGE_OPEN_WORK, "stage" => stage.name()),
             })
         });
         let hurry = watch::Sender::new(false);

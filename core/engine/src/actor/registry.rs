@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::supervisor::{Launch, prepare};
 use super::{Escalation, Handle, Restart, Role, Supervisor, WeakHandle};
+use crate::telemetry::metrics::ACTORS_OPEN;
 
 /// How many and how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +52,7 @@ pub enum RegistryError {
 
 /// One supervised actor for each key in use. Cheap to clone.
 ///
-/// Metric: gauge `actors_open{actor}`.
+/// Metric: [`ACTORS_OPEN`], by actor.
 pub struct Registry<K, A: Actor>(Arc<Inner<K, A>>);
 
 type Make<K, A> = dyn Fn(&K, &WeakHandle<A>) -> A + Send + Sync;
@@ -107,7 +108,7 @@ where
         };
         Self(Arc::new(Inner {
             supervisor: supervisor.reporting_to(Escalation::log_only()),
-            count: gauge!("actors_open", "actor" => role.shared_name()),
+            count: gauge!(ACTORS_OPEN, "actor" => role.shared_name()),
             role,
             restart,
             limits,

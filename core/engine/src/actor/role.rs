@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, counter, gauge};
 
+use crate::telemetry::metrics::{
+    ACTOR_ASKS, ACTOR_FAILURES, ACTOR_PLACES_TAKEN, ACTOR_RESTARTS, ASKS_LOST, ASKS_REFUSED,
+};
+
 /// The name of a kind of actor (`mailbox`, `connection`, …) with its metrics, looked up once.
 ///
 /// All actors of one kind share a role: it says what an actor does, not whom it serves, so that the number of
 /// time series stays small. Metrics are bound when the role is made: install the recorder before.
 ///
-/// | metric | kind | unit |
-/// | --- | --- | --- |
-/// | `actor_places_taken{actor}` | gauge | asks admitted and not yet answered |
-/// | `actor_asks_total{actor}` | counter | asks and notices admitted |
-/// | `actor_overloads_total{actor}` | counter | asks and notices that found no place in time |
-/// | `actor_lost_asks_total{actor}` | counter | asks admitted whose work ended without an answer |
-/// | `actor_failures_total{actor}` | counter | panics of the actor, and arbiters that ended under it |
-/// | `actor_restarts_total{actor}` | counter | fresh values built after a failure |
+/// The metrics are those of the table of [`telemetry::metrics`](crate::telemetry::metrics) with a label `actor`.
 #[derive(Clone)]
 pub struct Role(Arc<Inner>);
 
@@ -41,12 +38,12 @@ impl Role {
         let name = name.into();
         let label = || name.clone();
         let meters = Meters {
-            taken: gauge!("actor_places_taken", "actor" => label()),
-            asks: counter!("actor_asks_total", "actor" => label()),
-            overloads: counter!("actor_overloads_total", "actor" => label()),
-            lost: counter!("actor_lost_asks_total", "actor" => label()),
-            failures: counter!("actor_failures_total", "actor" => label()),
-            restarts: counter!("actor_restarts_total", "actor" => label()),
+            taken: gauge!(ACTOR_PLACES_TAKEN, "actor" => label()),
+            asks: counter!(ACTOR_ASKS, "actor" => label()),
+            overloads: counter!(ASKS_REFUSED, "actor" => label()),
+            lost: counter!(ASKS_LOST, "actor" => label()),
+            failures: counter!(ACTOR_FAILURES, "actor" => label()),
+            restarts: counter!(ACTOR_RESTARTS, "actor" => label()),
         };
         Self(Arc::new(Inner { name, meters }))
     }

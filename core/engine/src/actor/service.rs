@@ -24,6 +24,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::{Instrument, Span};
 
 use super::life::text;
+use crate::telemetry::metrics::BLOCKING_JOBS;
 
 /// Why work brought no result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -38,7 +39,7 @@ pub enum Gone {
 
 /// A multi-threaded runtime for pools and blocking work, cheap to clone.
 ///
-/// Metric: gauge `service_blocking_jobs` (running or handed over).
+/// Metric: [`BLOCKING_JOBS`].
 #[derive(Clone)]
 pub struct ServiceRuntime(Arc<Inner>);
 
@@ -68,7 +69,7 @@ impl ServiceRuntime {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Ending(Some(runtime))),
             permits: Arc::new(Semaphore::new(blocking)),
-            jobs: gauge!("service_blocking_jobs"),
+            jobs: gauge!(BLOCKING_JOBS),
         })))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram};
 
-use crate::telemetry::metrics::{COMMAND_SECONDS, COMMANDS, CONNECTION_BYTES};
+use crate::telemetry::metrics::{COMMAND_SECONDS, COMMANDS, CONNECTION_BYTES, CONNECTION_TIMEOUTS};
 
 #[derive(Clone)]
 struct Meters {
@@ -32,6 +32,11 @@ pub(super) fn command(service: &'static str, command: &'static str, took: Durati
     });
     meters.count.increment(1);
     meters.seconds.record(took.as_secs_f64());
+}
+
+/// Counts a peer that was silent, or did not read, for too long.
+pub(super) fn timeout(service: &'static str) {
+    metrics::counter!(CONNECTION_TIMEOUTS, "service" => service).increment(1);
 }
 
 /// Counts the octets of a connection that is over.

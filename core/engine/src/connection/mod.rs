@@ -113,7 +113,12 @@ pub(crate) async fn serve<A: Asks>(mut parts: Parts<A>, signals: Signals) {
             tracing::debug!(received, sent, "connection closed");
         }
         Ok(End::Gone) => tracing::debug!(received, sent, "peer closed the connection"),
-        Err(error) => tracing::info!(received, sent, %error, "connection broke"),
+        Err(error) => {
+            if error.is_too_slow() {
+                meter::timeout(asks.desk().service);
+            }
+            tracing::info!(received, sent, %error, "connection broke");
+        }
     }
 }
 
@@ -194,7 +199,10 @@ async fn listen<A: Asks>(
         Event::Changed => session.on(Input::Changed),
         Event::Revoked => session.on(Input::Revoked),
         Event::Drain => session.on(Input::Drain),
-        Event::TimedOut => session.on(Input::TimedOut),
+        Event::TimedOut => {
+            meter::timeout(asks.desk().service);
+            session.on(Input::TimedOut)
+        }
         Event::Closed => Vec::new(),
     })
 }

@@ -12,6 +12,7 @@ use super::asks::{Asks, Desk};
 use super::wire::Wire;
 use crate::delivery::{Answers, Incoming, Recipient};
 use crate::directory::{Target, Unroutable};
+use crate::telemetry::metrics::MESSAGES_RECEIVED;
 
 /// Accounts that the recipients of one transaction lead to; more are for another one.
 const TARGETS: usize = 5_000;
@@ -136,7 +137,12 @@ impl<S: Mail> SmtpAsks<S> {
             submitter: self.desk.account.as_ref(),
             answers: S::ANSWERS,
         };
-        self.desk.services.delivery.deliver(&incoming).await
+        let outcomes = self.desk.services.delivery.deliver(&incoming).await;
+        if outcomes.contains(&Delivered::Accepted) {
+            let service = self.desk.service;
+            metrics::counter!(MESSAGES_RECEIVED, "service" => service).increment(1);
+        }
+        outcomes
     }
 }
 

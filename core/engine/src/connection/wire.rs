@@ -66,6 +66,13 @@ pub(crate) enum Broken {
     Body(String),
 }
 
+impl Broken {
+    /// Whether the peer was given up for its slowness.
+    pub fn is_too_slow(&self) -> bool {
+        matches!(self, Self::Io(error) if deadline::is_too_slow(error))
+    }
+}
+
 /// What comes while a session waits for its peer.
 #[derive(Debug)]
 pub(crate) enum Event {

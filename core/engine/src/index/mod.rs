@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use postrider_storage::Error;
 use postrider_storage::index::{self as storage, Change, Index, Outcome};
+use postrider_storage::{Class, Error};
 
 use crate::actor::{Handle, Restart, ServiceRuntime, Stage, Stages, Supervisor};
-use crate::telemetry::metrics::INDEX_SECONDS;
+use crate::telemetry::metrics::{INDEX_ERRORS, INDEX_SECONDS};
 use writer::{Apply, Writer};
 
 /// Changes that may wait for the writer.
@@ -71,7 +71,7 @@ impl IndexPool {
             .unwrap_or_else(|gone| Err(Error::Unavailable(gone.to_string())));
         metrics::histogram!(INDEX_SECONDS, "operation" => "read")
             .record(began.elapsed().as_secs_f64());
-        result
+        counted(result)
     }
 
     /// Changes the index. When this returns, what succeeded is durable.
@@ -80,10 +80,8 @@ impl IndexPool {
     /// Those of the change. [`Error::Unavailable`]: the outcome is unknown, and repeating it is harmless.
     pub async fn change(&self, change: Change) -> Result<Outcome, Error> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        self.writer
-            .ask_before(deadline, Apply(change))
-            .await
-            .unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
+        let result = self.writer.ask_before(deadline, Apply(change)).await;
+        counted(result.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string()))))
     }
 
     /// Finishes what waits, and takes nothing more, when the stage of the index drains.
@@ -95,6 +93,15 @@ impl IndexPool {
     pub fn raw(&self) -> &Arc<dyn Index> {
         &self.index
     }
+}
+
+/// Counts a failure that is ours.
+fn counted<T>(result: Result<T, Error>) -> Result<T, Error> {
+    let ours = |error: &Error| matches!(error.class(), Class::Temporary | Class::Bug);
+    if result.as_ref().is_err_and(ours) {
+        metrics::counter!(INDEX_ERRORS).increment(1);
+    }
+    result
 }
 
 macro_rules! changes {

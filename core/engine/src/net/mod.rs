@@ -14,6 +14,7 @@
 
 pub mod buffer;
 pub mod deadline;
+pub mod descriptors;
 pub mod entrance;
 pub mod limit;
 pub mod listener;

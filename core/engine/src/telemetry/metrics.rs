@@ -95,7 +95,6 @@ metrics! {
     MESSAGE_BYTES = "postrider_message_bytes", Histogram(OCTETS), Bytes, "Sizes of the messages taken over.";
     RECIPIENTS = "postrider_recipients_total", Counter, Count, "Recipients of messages, by outcome (accepted, full, unknown, loop, rejected, unavailable).";
     DELIVERY_SECONDS = "postrider_delivery_seconds", Histogram(SECONDS), Seconds, "Time from a message's last octet to the positive answer.";
-    MAILBOXES_OPEN = "postrider_mailboxes_open", Gauge, Count, "Mailboxes held open for sessions.";
     // What is kept.
     INDEX_SECONDS = "postrider_index_seconds", Histogram(SECONDS), Seconds, "Time of an operation of the index, by operation (read, commit).";
     INDEX_BATCH = "postrider_index_batch_changes", Histogram(COUNTS), Count, "Changes that shared one transaction.";
@@ -106,9 +105,18 @@ metrics! {
     STORE_WAITING = "postrider_store_waiting", Gauge, Count, "Operations that wait for a permit of the store.";
     STORE_PERMITS_TAKEN = "postrider_store_permits_taken", Gauge, Count, "Operations that the store works on, by kind (read, write).";
     MEMORY_IN_FLIGHT = "postrider_memory_in_flight_bytes", Gauge, Bytes, "Octets of message bodies held in memory, of limits.memory.";
+    MEMORY_LIMIT = "postrider_memory_in_flight_limit_bytes", Gauge, Bytes, "Octets of message bodies that may be held in memory: limits.memory.";
+    MEMORY_WAITING = "postrider_memory_waiting", Gauge, Count, "Takers that wait for memory.";
     // The house.
+    ACTORS_OPEN = "postrider_actors_open", Gauge, Count, "Actors that live, of kinds made on demand, by actor.";
+    ACTOR_PLACES_TAKEN = "postrider_actor_places_taken", Gauge, Count, "Asks admitted and not yet answered, by actor.";
+    ACTOR_ASKS = "postrider_actor_asks_total", Counter, Count, "Asks and notices admitted, by actor.";
+    ACTOR_FAILURES = "postrider_actor_failures_total", Counter, Count, "Panics of actors, and arbiters that ended under them, by actor.";
     ACTOR_RESTARTS = "postrider_actor_restarts_total", Counter, Count, "Actors that failed and were built anew, by actor.";
-    ASKS_REFUSED = "postrider_asks_refused_total", Counter, Count, "Asks that found no place before their deadline, by actor.";
+    ASKS_REFUSED = "postrider_asks_refused_total", Counter, Count, "Asks and notices that found no place in time, by actor.";
+    ASKS_LOST = "postrider_asks_lost_total", Counter, Count, "Asks admitted whose work ended without an answer, by actor.";
+    STAGE_OPEN_WORK = "postrider_stage_open_work", Gauge, Count, "Work that a drain waits for, by stage.";
+    BLOCKING_JOBS = "postrider_blocking_jobs", Gauge, Count, "Jobs on threads that may block, running or handed over.";
     LOG_EVENTS = "postrider_log_events_total", Counter, Count, "Log lines of level warn and error, by level.";
     BUILD_INFO = "postrider_build_info", Gauge, Count, "Always 1; the version is in its label.";
     // The process, by the names that Prometheus' own libraries use.

@@ -314,9 +314,9 @@ fn what_happens_is_counted() {
             handle.try_tell(Work(How::Now)).unwrap_err();
             let text = rendered.render();
             for line in [
-                "actor_places_taken{actor=\"worker\"} 2",
-                "actor_asks_total{actor=\"worker\"} 3",
-                "actor_overloads_total{actor=\"worker\"} 1",
+                "postrider_actor_places_taken{actor=\"worker\"} 2",
+                "postrider_actor_asks_total{actor=\"worker\"} 3",
+                "postrider_asks_refused_total{actor=\"worker\"} 1",
             ] {
                 assert!(text.contains(line), "{line} is not in\n{text}");
             }
@@ -330,10 +330,10 @@ fn what_happens_is_counted() {
     });
     let text = rendered.render();
     for line in [
-        "actor_places_taken{actor=\"worker\"} 0",
-        "actor_lost_asks_total{actor=\"worker\"} 1",
-        "actor_failures_total{actor=\"worker\"} 1",
-        "actor_restarts_total{actor=\"worker\"} 1",
+        "postrider_actor_places_taken{actor=\"worker\"} 0",
+        "postrider_asks_lost_total{actor=\"worker\"} 1",
+        "postrider_actor_failures_total{actor=\"worker\"} 1",
+        "postrider_actor_restarts_total{actor=\"worker\"} 1",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

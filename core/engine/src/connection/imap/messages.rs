@@ -26,6 +26,7 @@ use crate::clock;
 use crate::connection::asks::OpenBody;
 use crate::index::boxed;
 use crate::mailbox::convert;
+use crate::telemetry::metrics::MESSAGES_RECEIVED;
 
 impl ImapAsks {
     pub(super) async fn may_append(&mut self, mailbox: MailboxName, octets: u64) -> Answered {
@@ -80,6 +81,7 @@ impl ImapAsks {
         };
         let appended = services.index.append(append).await?;
         services.mailboxes.notice(mailbox.id);
+        metrics::counter!(MESSAGES_RECEIVED, "service" => self.desk.service).increment(1);
         Ok(Answer::Appended {
             uid_validity: UidValidity(appended.uid_validity.0),
             uid: Uid(appended.uid.0),
