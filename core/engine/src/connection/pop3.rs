@@ -10,7 +10,6 @@ use super::asks::{Asks, Desk};
 use super::wire::Wire;
 use crate::clock;
 use crate::engine::MaildropLock;
-use crate::index::boxed;
 
 /// Answers for one connection.
 pub(crate) struct Pop3Asks {
@@ -44,12 +43,12 @@ impl Pop3Asks {
         };
         let index = &self.desk.services.index;
         let inbox = index
-            .read(move |index| boxed(index.mailbox(account, INBOX)))
+            .read(|index| index.mailbox(account, INBOX))
             .await?
             .ok_or(Error::NotFound("mailbox"))?;
         let id = inbox.id;
         let all = index
-            .read(move |index| boxed(index.changes(id, storage::ModSeq(0))))
+            .read(|index| index.changes(id, storage::ModSeq(0)))
             .await?;
         self.maildrop = Some(Maildrop {
             mailbox: id,
@@ -69,9 +68,8 @@ impl Pop3Asks {
         let maildrop = self.maildrop.as_ref().ok_or(Error::NotFound("mailbox"))?;
         let (mailbox, uid) = (maildrop.mailbox, storage::Uid(uid.0));
         let index = &self.desk.services.index;
-        let found = index
-            .read(move |index| boxed(async move { index.blobs(mailbox, &[uid]).await }))
-            .await?;
+        let uids = [uid];
+        let found = index.read(|index| index.blobs(mailbox, &uids)).await?;
         let Some((_, blob)) = found.into_iter().next() else {
             return Ok(BodyAnswer::Gone);
         };

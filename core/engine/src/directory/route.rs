@@ -7,7 +7,7 @@ use postrider_storage::Error;
 use postrider_storage::index::{Account, AccountId, INBOX, KnownAddress, MailboxId};
 
 use super::{DEPTH, TARGETS};
-use crate::index::{IndexPool, boxed};
+use crate::index::IndexPool;
 
 /// Where mail for an address goes.
 #[derive(Clone, Debug, Default)]
@@ -102,9 +102,7 @@ impl Directory {
     /// [`Error::Unavailable`].
     pub async fn account(&self, address: &str) -> Result<Option<Account>, Error> {
         let address = address.to_lowercase();
-        self.index
-            .read(move |index| boxed(async move { index.account(&address).await }))
-            .await
+        self.index.read(|index| index.account(&address)).await
     }
 
     /// Whether an account may send as an address: its own (with any detail), or an alias that leads to it.
@@ -186,10 +184,9 @@ impl Directory {
         if bare != *address {
             keys.push(key_of(&bare));
         }
-        let (domain, addresses) = (name.clone(), keys.clone());
         let known = self
             .index
-            .read(move |index| boxed(async move { index.addresses(&domain, &addresses).await }))
+            .read(|index| index.addresses(&name, &keys))
             .await?;
         if !known.domain.ok_or(Unroutable::Foreign)?.active {
             return Err(Unroutable::Disabled);
@@ -230,10 +227,7 @@ impl Directory {
     }
 
     async fn destinations(&self, source: String) -> Result<Vec<Address>, Unroutable> {
-        let destinations = self
-            .index
-            .read(move |index| boxed(async move { index.destinations(&source).await }))
-            .await?;
+        let destinations = self.index.read(|index| index.destinations(&source)).await?;
         Ok(parsed(&destinations))
     }
 
@@ -247,7 +241,7 @@ impl Directory {
                 Err(_) => {}
             }
         }
-        let domains = self.index.read(|index| boxed(index.domains())).await?;
+        let domains = self.index.read(|index| index.domains()).await?;
         for domain in domains.iter().filter(|domain| domain.active) {
             match self.postmaster_of(&domain.name).await {
                 Err(Unroutable::Unknown) => {}
@@ -265,10 +259,9 @@ impl Directory {
                 return Ok(search.into());
             }
         }
-        let name = domain.to_owned();
         let accounts = self
             .index
-            .read(move |index| boxed(async move { index.accounts(Some(&name)).await }))
+            .read(|index| index.accounts(Some(domain)))
             .await?;
         let first = accounts
             .into_iter()
@@ -278,7 +271,7 @@ impl Directory {
         let id = first.id;
         let inbox = self
             .index
-            .read(move |index| boxed(index.mailbox(id, INBOX)))
+            .read(|index| index.mailbox(id, INBOX))
             .await?
             .ok_or(Unroutable::Unknown)?;
         Ok(Route {

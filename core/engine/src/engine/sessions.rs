@@ -13,7 +13,6 @@ use postrider_storage::index::{Account, AccountId};
 use super::parts::Services;
 use crate::actor::Drain;
 use crate::connection::Signals;
-use crate::index::boxed;
 
 /// How often the index is asked whether anything changed that others did.
 const LOOK: Duration = Duration::from_millis(500);
@@ -101,7 +100,7 @@ pub(super) async fn watch(services: Services, drain: Drain) {
             () = drain.begun() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let now = match services.index.read(|index| boxed(index.generation())).await {
+        let now = match services.index.read(|index| index.generation()).await {
             Ok(now) => now,
             Err(error) => {
                 tracing::debug!(%error, "cannot ask for changes");
@@ -123,10 +122,7 @@ pub(super) async fn watch(services: Services, drain: Drain) {
 
 async fn revoke(services: &Services) {
     for id in services.sessions.accounts() {
-        let account = services
-            .index
-            .read(move |index| boxed(index.account_by_id(id)))
-            .await;
+        let account = services.index.read(|index| index.account_by_id(id)).await;
         // What cannot be asked now is asked with the next change.
         if let Ok(account) = account {
             services.sessions.check(id, account.as_ref());

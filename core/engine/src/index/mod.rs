@@ -1,11 +1,10 @@
-//! The way to the index: reads on the service runtime, changes through one writer that lets what waits share a commit.
+//! The way to the index: reads where they are asked for, changes through one writer that lets what waits share a commit.
 
 mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use postrider_storage::index::{self as storage, Change, Index, Outcome};
 use postrider_storage::{Class, Error};
@@ -14,6 +13,8 @@ use crate::actor::{Handle, Restart, ServiceRuntime, Stage, Stages, Supervisor};
 use crate::telemetry::metrics::{INDEX_ERRORS, INDEX_SECONDS};
 use writer::{Apply, Writer};
 
+/// How long a read may take. A healthy one takes milliseconds; a disk that hangs must not hold connections for ever.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// Changes that may wait for the writer.
 const PLACES: usize = 4096;
 /// How long a change may wait before it is refused.
@@ -29,7 +30,6 @@ const RESTART: Restart = Restart {
 #[derive(Clone)]
 pub struct IndexPool {
     index: Arc<dyn Index>,
-    runtime: ServiceRuntime,
     writer: Handle<Writer>,
 }
 
@@ -42,33 +42,29 @@ impl std::fmt::Debug for IndexPool {
 impl IndexPool {
     /// Puts an index to work. Its writer lives where `supervisor` says.
     pub fn new(index: Arc<dyn Index>, runtime: ServiceRuntime, supervisor: &Supervisor) -> Self {
-        let (for_writer, on) = (index.clone(), runtime.clone());
+        let for_writer = index.clone();
         let writer = supervisor.supervise("index_writer", PLACES, RESTART, move || {
-            Writer::new(for_writer.clone(), on.clone())
+            Writer::new(for_writer.clone(), runtime.clone())
         });
-        Self {
-            index,
-            runtime,
-            writer,
-        }
+        Self { index, writer }
     }
 
-    /// Reads. The future runs on the service runtime, where the connections of the pool live.
+    /// Reads. The future runs where the caller does; a back end sees to it that its connections and its blocking work do not.
     ///
     /// # Errors
-    /// Those of the read, and [`Error::Unavailable`] when the process is going down.
-    pub async fn read<T, F>(&self, read: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: for<'a> FnOnce(&'a dyn Index) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
-    {
-        let index = self.index.clone();
+    /// Those of the read, and [`Error::Unavailable`] after half a minute.
+    pub async fn read<'a, T>(
+        &'a self,
+        read: impl FnOnce(&'a dyn Index) -> BoxFuture<'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
         let began = Instant::now();
-        let result = self
-            .runtime
-            .spawn(async move { read(&*index).await })
+        let result = tokio::time::timeout(READ_PATIENCE, read(&*self.index))
             .await
-            .unwrap_or_else(|gone| Err(Error::Unavailable(gone.to_string())));
+            .unwrap_or_else(|_| {
+                Err(Error::Unavailable(
+                    "a read of the index took too long".into(),
+                ))
+            });
         metrics::histogram!(INDEX_SECONDS, "operation" => "read")
             .record(began.elapsed().as_secs_f64());
         counted(result)
@@ -142,19 +138,10 @@ changes! {
     rename_mailbox(RenameMailbox) -> Mailbox(storage::MailboxId);
 }
 
-/// A read as a boxed future, so that call sites stay short.
-pub(crate) fn boxed<'a, T>(
-    future: impl Future<Output = Result<T, Error>> + Send + 'a,
-) -> BoxFuture<'a, Result<T, Error>> {
-    future.boxed()
-}
-
 #[async_trait::async_trait]
 impl crate::auth::Accounts for IndexPool {
     async fn account(&self, email: &str) -> Result<Option<storage::Account>, Error> {
-        let email = email.to_owned();
-        self.read(move |index| boxed(async move { index.account(&email).await }))
-            .await
+        self.read(|index| index.account(email)).await
     }
 
     async fn change(&self, change: Change) -> Result<Outcome, Error> {

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::convert;
 use super::joined::Shared;
-use crate::index::{IndexPool, boxed};
+use crate::index::IndexPool;
 
 /// Be let in. The answer is what the mailbox shares with its sessions.
 #[derive(Debug, Message)]
@@ -98,15 +98,13 @@ async fn forward(
     known: Option<&Snapshot>,
 ) -> Result<Snapshot, Error> {
     let since = ModSeq(known.map_or(0, |snapshot| snapshot.highest_modseq().0));
-    let changes = index
-        .read(move |index| boxed(index.changes(id, since)))
-        .await?;
+    let changes = index.read(|index| index.changes(id, since)).await?;
     let changes = convert::changes(changes);
     if let Some(known) = known {
         return Ok(known.apply(&changes));
     }
     let mailbox = index
-        .read(move |index| boxed(index.mailbox_by_id(id)))
+        .read(|index| index.mailbox_by_id(id))
         .await?
         .ok_or(Error::NotFound("mailbox"))?;
     let empty = Snapshot::empty(convert::uid_validity(mailbox.uid_validity));

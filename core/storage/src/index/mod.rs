@@ -36,6 +36,9 @@ use crate::Error;
 
 /// What is kept of accounts, mailboxes and messages.
 ///
+/// Its reads are awaited on the threads of the event loops, and dropped there when a connection goes: a back end blocks none of
+/// them, and keeps its own connections whole.
+///
 /// # Errors
 /// Every method: [`Error::Unavailable`] when the database is away or overloaded, [`Error::Corrupt`] when a row cannot
 /// be understood. Further ones are named at the changes.

@@ -13,7 +13,6 @@ use postrider_storage::index::{
 
 use super::{Answered, ImapAsks};
 use crate::clock;
-use crate::index::boxed;
 use crate::mailbox::convert;
 
 impl ImapAsks {
@@ -74,17 +73,9 @@ impl ImapAsks {
 
     pub(super) async fn mailboxes(&mut self) -> Answered {
         let account = self.account()?.id;
-        let (mailboxes, subscriptions) = self
-            .desk
-            .services
-            .index
-            .read(move |index| {
-                boxed(async move {
-                    let mailboxes = index.mailboxes(account).await?;
-                    Ok((mailboxes, index.subscriptions(account).await?))
-                })
-            })
-            .await?;
+        let index = &self.desk.services.index;
+        let mailboxes = index.read(|index| index.mailboxes(account)).await?;
+        let subscriptions = index.read(|index| index.subscriptions(account)).await?;
         let mut subscribed: BTreeSet<String> = subscriptions.into_iter().collect();
         let mut all = Vec::with_capacity(mailboxes.len());
         for mailbox in &mailboxes {
@@ -118,7 +109,7 @@ impl ImapAsks {
             .desk
             .services
             .index
-            .read(move |index| boxed(index.account_by_id(account)))
+            .read(|index| index.account_by_id(account))
             .await?
             .ok_or(Error::NotFound("account"))?;
         Ok(Answer::Quota(Quota {

@@ -24,9 +24,11 @@ use super::{Answered, ImapAsks, Refused, flags};
 use crate::actor::{ByteCount, Share};
 use crate::clock;
 use crate::connection::asks::OpenBody;
-use crate::index::boxed;
 use crate::mailbox::convert;
 use crate::telemetry::metrics::MESSAGES_RECEIVED;
+
+/// Summaries decoded on the arbiter itself; more of them are worth a way to another thread.
+const DECODED_HERE: usize = 16;
 
 impl ImapAsks {
     pub(super) async fn may_append(&mut self, mailbox: MailboxName, octets: u64) -> Answered {
@@ -172,30 +174,29 @@ impl ImapAsks {
     async fn read_summaries(&self, uids: &[Uid]) -> Result<Vec<(Uid, Arc<Summary>)>, Refused> {
         let joined = self.joined()?;
         let (mailbox, uids) = (joined.id(), convert::uids(uids));
-        // Decoded where they are read, so that a large list does not hold up the neighbours on this arbiter.
-        let summaries = joined
+        let encoded = joined
             .index()
-            .read(move |index| {
-                boxed(async move {
-                    let encoded = index.summaries(mailbox, &uids).await?;
-                    let decode = |(uid, octets): (storage::Uid, Vec<u8>)| {
-                        let summary = Summary::decode(&octets)
-                            .map_err(|error| Error::Corrupt(format!("summary: {error}")))?;
-                        Ok((Uid(uid.0), Arc::new(summary)))
-                    };
-                    encoded.into_iter().map(decode).collect()
-                })
-            })
+            .read(|index| index.summaries(mailbox, &uids))
             .await?;
-        Ok(summaries)
+        if encoded.len() <= DECODED_HERE {
+            return Ok(decoded(encoded)?);
+        }
+        // A large list must not hold up the neighbours on this arbiter.
+        let elsewhere = self
+            .desk
+            .services
+            .runtime
+            .spawn(async move { decoded(encoded) });
+        let summaries = elsewhere.await;
+        Ok(summaries.map_err(|gone| Error::Unavailable(gone.to_string()))??)
     }
 
     async fn blob(&self, uid: Uid) -> Result<BlobRef, Refused> {
         let joined = self.joined()?;
-        let (mailbox, uid) = (joined.id(), storage::Uid(uid.0));
+        let (mailbox, uids) = (joined.id(), [storage::Uid(uid.0)]);
         let found = joined
             .index()
-            .read(move |index| boxed(async move { index.blobs(mailbox, &[uid]).await }))
+            .read(|index| index.blobs(mailbox, &uids))
             .await?;
         let (_, blob) = found.into_iter().next().ok_or(Trouble::Expunged)?;
         Ok(blob)
@@ -302,6 +303,15 @@ impl ImapAsks {
         }
         Ok(Answer::Found(found))
     }
+}
+
+fn decoded(encoded: Vec<(storage::Uid, Vec<u8>)>) -> Result<Vec<(Uid, Arc<Summary>)>, Error> {
+    let decode = |(uid, octets): (storage::Uid, Vec<u8>)| {
+        let summary = Summary::decode(&octets)
+            .map_err(|error| Error::Corrupt(format!("summary: {error}")))?;
+        Ok((Uid(uid.0), Arc::new(summary)))
+    };
+    encoded.into_iter().map(decode).collect()
 }
 
 fn keywords(list: &FlagList) -> Vec<String> {

@@ -11,7 +11,6 @@ use postrider_storage::index::{self as storage, Account, ClaimRecent, Mailbox};
 
 use super::asks::{Asks, Desk};
 use super::wire::Wire;
-use crate::index::boxed;
 use crate::mailbox::Joined;
 
 /// Answers for one connection.
@@ -65,12 +64,12 @@ impl ImapAsks {
 
     /// The mailbox of this name.
     async fn mailbox(&self, name: &MailboxName) -> Result<Mailbox, Refused> {
-        let (account, name) = (self.account()?.id, name.as_str().to_owned());
+        let (account, name) = (self.account()?.id, name.as_str());
         let found = self
             .desk
             .services
             .index
-            .read(move |index| boxed(async move { index.mailbox(account, &name).await }))
+            .read(|index| index.mailbox(account, name))
             .await?;
         Ok(found.ok_or(Trouble::NonExistent)?)
     }

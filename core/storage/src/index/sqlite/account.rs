@@ -94,7 +94,7 @@ fn account(row: Row) -> Result<Account, Error> {
 pub(super) fn by_email(conn: &mut SqliteConnection, email: &str) -> Result<Option<Account>, Fault> {
     let row: Option<Row> = rows!()
         .filter(virtual_users::email.eq(email))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(account).transpose()?)
 }
@@ -102,7 +102,7 @@ pub(super) fn by_email(conn: &mut SqliteConnection, email: &str) -> Result<Optio
 pub(super) fn by_id(conn: &mut SqliteConnection, id: AccountId) -> Result<Option<Account>, Fault> {
     let row: Option<Row> = rows!()
         .filter(virtual_users::id.eq(id.0))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(account).transpose()?)
 }
@@ -159,7 +159,7 @@ fn add_one(
     let used_before: i64 = counter::table
         .filter(counter::name.eq("uid_validity"))
         .select(counter::value)
-        .first(conn)?;
+        .get_result(conn)?;
     let id = insert_into(virtual_users::table)
         .values((
             virtual_users::email.eq(&new.email),

@@ -123,7 +123,7 @@ fn known(conn: &mut SqliteConnection, change: &Append, size: i64) -> Result<Opti
             blob::birth_modseq,
             blob::doomed,
         ))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((id, account, known_size, sha256, birth_mailbox, birth_uid, birth_modseq, doomed)) =
         row

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{
-    ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, SqliteConnection,
-    sql_types::{BigInt, Binary, Text},
-};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection};
 
 use super::{
     fault::{Fault, number},
@@ -25,24 +22,14 @@ use crate::{
 };
 
 /// What a [`BlobRef`] needs of a row of `blob`.
-#[derive(QueryableByName)]
-pub(super) struct BlobRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    key: String,
-    #[diesel(sql_type = BigInt)]
-    size: i64,
-    #[diesel(sql_type = Binary)]
-    sha256: Vec<u8>,
-}
+pub(super) type BlobRow = (i64, String, i64, Vec<u8>);
 
-pub(super) fn read(row: BlobRow) -> Result<BlobRef, Error> {
-    let sha256 = row.sha256.try_into();
+pub(super) fn read((id, text, size, sha256): BlobRow) -> Result<BlobRef, Error> {
+    let sha256 = sha256.try_into();
     Ok(BlobRef {
-        id: BlobId(row.id),
-        key: key(&row.key)?,
-        size: number(row.size, "size of a body")?,
+        id: BlobId(id),
+        key: key(&text)?,
+        size: number(size, "size of a body")?,
         sha256: sha256.map_err(|_| Error::Corrupt("checksum of a body".to_owned()))?,
     })
 }
@@ -56,22 +43,14 @@ pub(super) fn page(
     after: BlobId,
     limit: u32,
 ) -> Result<Vec<BlobRef>, Fault> {
-    let rows: Vec<(i64, String, i64, Vec<u8>)> = blob::table
+    let rows: Vec<BlobRow> = blob::table
         .filter(blob::id.gt(after.0))
         .filter(blob::doomed.is_null())
         .order(blob::id)
         .limit(limit.into())
         .select((blob::id, blob::key, blob::size, blob::sha256))
         .load(conn)?;
-    let blob = |(id, key, size, sha256)| {
-        read(BlobRow {
-            id,
-            key,
-            size,
-            sha256,
-        })
-    };
-    Ok(rows.into_iter().map(blob).collect::<Result<_, _>>()?)
+    Ok(rows.into_iter().map(read).collect::<Result<_, _>>()?)
 }
 
 pub(super) fn reap(conn: &mut SqliteConnection, change: &Reap) -> Result<Outcome, Fault> {

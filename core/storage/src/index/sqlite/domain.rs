@@ -59,7 +59,7 @@ pub(super) fn auth_text(auth: AuthType) -> &'static str {
 pub(super) fn by_name(conn: &mut SqliteConnection, name: &str) -> Result<Option<Domain>, Fault> {
     let row: Option<Row> = domains::table
         .filter(domains::domain_name.eq(name))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(domain).transpose()?)
 }
@@ -74,7 +74,7 @@ pub(super) fn id(conn: &mut SqliteConnection, name: &str) -> Result<i64, Fault> 
     let id = domains::table
         .filter(domains::domain_name.eq(name))
         .select(domains::id)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(id.ok_or(Error::NotFound("domain"))?)
 }

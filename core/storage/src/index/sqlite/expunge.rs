@@ -1,15 +1,12 @@
 //! EXPUNGE, and all other ways in which messages leave a mailbox (I4, I10).
 
-use diesel::{
-    QueryableByName, RunQueryDsl, SqliteConnection, sql_query,
-    sql_types::{BigInt, Text},
-};
+use diesel::{SqliteConnection, sql_types::BigInt};
 
 use super::{
     account,
     fault::{Fault, number},
     mailbox::{self, Shift},
-    sql::{self, Bind, rising, run},
+    sql::{self, Bind, rising, rows, run},
 };
 use crate::index::{
     Expunge, ExpungeWhich, ExpungedUids, Flags, Mailbox, Outcome, Timestamp, Uid, check,
@@ -44,19 +41,16 @@ pub(super) struct Picked {
     flags: Vec<u64>,
 }
 
-/// What counters need of a message.
-#[derive(QueryableByName)]
-pub(super) struct Row {
-    #[diesel(sql_type = BigInt)]
-    pub(super) uid: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(super) flags: i64,
-    #[diesel(sql_type = BigInt)]
-    pub(super) size: i64,
-}
+/// What counters need of a message: its UID, flags and size.
+pub(super) type Row = (i64, i64, i64);
 
+const ALL: &str =
+    "SELECT uid, flags, size FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid";
+const AMONG: &str = "SELECT uid, flags, size FROM message WHERE account_id = ? AND mailbox_id = ? \
+    AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid";
 /// SQLite would read the whole mailbox, since it believes that every row has flags; the index has only those with `\Deleted`.
-pub(super) const DELETED: &str = "message INDEXED BY message_deleted";
+const DELETED: &str = "SELECT uid, flags, size FROM message INDEXED BY message_deleted \
+    WHERE account_id = ? AND mailbox_id = ? AND flags & 8 ORDER BY uid";
 
 /// Finds messages by UID.
 pub(super) fn pick(
@@ -64,31 +58,23 @@ pub(super) fn pick(
     mailbox: &Mailbox,
     scope: &Scope<'_>,
 ) -> Result<Picked, Fault> {
-    let (from, filter, uids) = match scope {
-        Scope::All => ("message", "?3 = ?3", String::new()),
-        Scope::Among(uids) => (
-            "message",
-            "uid IN (SELECT value FROM json_each(?3))",
-            sql::uid_list(&rising(uids)),
-        ),
-        Scope::Deleted => (DELETED, "flags & 8 AND ?3 = ?3", String::new()),
+    let (text, uids) = match scope {
+        Scope::All => (ALL, None),
+        Scope::Among(uids) => (AMONG, Some(sql::uid_list(&rising(uids)))),
+        Scope::Deleted => (DELETED, None),
     };
-    let rows: Vec<Row> = sql_query(format!(
-        "SELECT uid, flags, size FROM {from} WHERE account_id = ?1 AND mailbox_id = ?2 AND {filter} ORDER BY uid"
-    ))
-    .bind::<BigInt, _>(mailbox.account.0)
-    .bind::<BigInt, _>(mailbox.id.0)
-    .bind::<Text, _>(uids)
-    .load(conn)?;
+    let mut binds = vec![Bind::Number(mailbox.account.0), Bind::Number(mailbox.id.0)];
+    binds.extend(uids.as_deref().map(Bind::Text));
+    let found: Vec<Row> = rows::<(BigInt, BigInt, BigInt), _>(conn, text, &binds)?;
     let mut picked = Picked::default();
-    for row in rows {
-        let flags = number(row.flags, "flags")?;
-        let size: u64 = number(row.size, "size of a message")?;
-        picked.uids.push(Uid(number(row.uid, "UID")?));
+    for (uid, flags, octets) in found {
+        let flags = number(flags, "flags")?;
+        let size: u64 = number(octets, "size of a message")?;
+        picked.uids.push(Uid(number(uid, "UID")?));
         picked.flags.push(flags);
         picked.any_flags |= flags;
         picked.size = picked.size.saturating_add(size);
-        picked.shift.count(flags, row.size, 1);
+        picked.shift.count(flags, octets, 1);
     }
     Ok(picked)
 }

@@ -63,7 +63,7 @@ pub(super) fn own(conn: &mut SqliteConnection) -> Result<i64, Fault> {
     Ok(counter::table
         .filter(counter::name.eq("generation"))
         .select(counter::value)
-        .first(conn)?)
+        .get_result(conn)?)
 }
 
 /// Raises a counter by `by`; its new value.
@@ -76,7 +76,7 @@ pub(super) fn raise(conn: &mut SqliteConnection, name: &str, by: i64) -> Result<
     Ok(counter::table
         .filter(counter::name.eq(name))
         .select(counter::value)
-        .first(conn)?)
+        .get_result(conn)?)
 }
 
 /// Commits something, and so proves that changes can be made.

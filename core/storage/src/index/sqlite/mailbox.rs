@@ -102,7 +102,7 @@ pub(super) fn by_name(
         .filter(mailbox::account_id.eq(account.0))
         .filter(mailbox::name.eq(name))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(Mailbox::try_from).transpose()?)
 }
@@ -111,7 +111,7 @@ pub(super) fn by_id(conn: &mut SqliteConnection, id: MailboxId) -> Result<Option
     let row: Option<Row> = mailbox::table
         .filter(mailbox::id.eq(id.0))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(Mailbox::try_from).transpose()?)
 }
@@ -270,7 +270,7 @@ pub(super) fn subscribe(conn: &mut SqliteConnection, change: &Subscribe) -> Resu
     let present: Option<String> = subscription::table
         .find(key)
         .select(subscription::name)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     match (present, change.subscribed) {
         (None, true) => {

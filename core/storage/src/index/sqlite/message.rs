@@ -1,7 +1,7 @@
 //! Messages: what changed in a mailbox, summaries, bodies.
 
 use diesel::{
-    ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, SqliteConnection, sql_query,
+    ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection,
     sql_types::{BigInt, Binary, Text},
 };
 
@@ -9,6 +9,7 @@ use super::{
     blob::{self, BlobRow},
     fault::{Fault, number},
     mailbox,
+    sql::{Bind, rows},
 };
 use crate::{
     Error,
@@ -96,7 +97,7 @@ fn vanished(conn: &mut SqliteConnection, mailbox: &Mailbox, since: i64) -> Resul
     let floor: i64 = mailboxes::table
         .find((account, id))
         .select(mailboxes::vanished_floor)
-        .first(conn)?;
+        .get_result(conn)?;
     if since >= floor {
         let rows = expunged::table
             .filter(expunged::account_id.eq(account))
@@ -120,14 +121,6 @@ fn vanished(conn: &mut SqliteConnection, mailbox: &Mailbox, since: i64) -> Resul
         .collect())
 }
 
-#[derive(QueryableByName)]
-struct SummaryRow {
-    #[diesel(sql_type = BigInt)]
-    uid: i64,
-    #[diesel(sql_type = Binary)]
-    summary: Vec<u8>,
-}
-
 pub(super) fn summaries(
     conn: &mut SqliteConnection,
     id: MailboxId,
@@ -136,27 +129,21 @@ pub(super) fn summaries(
     let Some(mailbox) = mailbox::by_id(conn, id)? else {
         return Ok(Vec::new());
     };
-    let rows: Vec<SummaryRow> = sql_query(
-        "SELECT m.uid AS uid, s.octets AS summary FROM message m JOIN summary s ON s.blob_id = m.blob_id \
+    let found: Vec<(i64, Vec<u8>)> = rows::<(BigInt, Binary), _>(
+        conn,
+        "SELECT m.uid, s.octets FROM message m JOIN summary s ON s.blob_id = m.blob_id \
          WHERE m.account_id = ? AND m.mailbox_id = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",
-    )
-    .bind::<BigInt, _>(mailbox.account.0)
-    .bind::<BigInt, _>(id.0)
-    .bind::<Text, _>(uids)
-    .load(conn)?;
-    let summary = |row: SummaryRow| Ok((Uid(number(row.uid, "UID")?), row.summary));
-    Ok(rows
+        &[
+            Bind::Number(mailbox.account.0),
+            Bind::Number(id.0),
+            Bind::Text(uids),
+        ],
+    )?;
+    let summary = |(uid, octets)| Ok((Uid(number(uid, "UID")?), octets));
+    Ok(found
         .into_iter()
         .map(summary)
         .collect::<Result<_, Error>>()?)
-}
-
-#[derive(QueryableByName)]
-struct BodyRow {
-    #[diesel(sql_type = BigInt)]
-    uid: i64,
-    #[diesel(embed)]
-    blob: BlobRow,
 }
 
 /// Also of messages expunged or moved lately, as long as nobody may delete the body.
@@ -168,21 +155,25 @@ pub(super) fn blobs(
     let Some(mailbox) = mailbox::by_id(conn, id)? else {
         return Ok(Vec::new());
     };
-    let rows: Vec<BodyRow> = sql_query(
-        "WITH wanted (uid) AS (SELECT value FROM json_each(?3)), \
-         found (uid, blob_id) AS ( \
-            SELECT uid, blob_id FROM message WHERE account_id = ?1 AND mailbox_id = ?2 AND uid IN (SELECT uid FROM wanted) \
+    let (account, mailbox, uids) = (
+        Bind::Number(mailbox.account.0),
+        Bind::Number(id.0),
+        Bind::Text(uids),
+    );
+    let found: Vec<(i64, BlobRow)> = rows::<(BigInt, (BigInt, Text, BigInt, Binary)), _>(
+        conn,
+        "WITH found (uid, blob_id) AS ( \
+            SELECT uid, blob_id FROM message \
+            WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) \
             UNION ALL \
-            SELECT uid, blob_id FROM expunged WHERE account_id = ?1 AND mailbox_id = ?2 AND uid IN (SELECT uid FROM wanted)) \
-         SELECT f.uid AS uid, b.id AS id, b.key AS key, b.size AS size, b.sha256 AS sha256 \
+            SELECT uid, blob_id FROM expunged \
+            WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))) \
+         SELECT f.uid, b.id, b.key, b.size, b.sha256 \
          FROM found f JOIN blob b ON b.id = f.blob_id WHERE b.doomed IS NULL ORDER BY f.uid",
-    )
-    .bind::<BigInt, _>(mailbox.account.0)
-    .bind::<BigInt, _>(id.0)
-    .bind::<Text, _>(uids)
-    .load(conn)?;
-    let body = |row: BodyRow| Ok((Uid(number(row.uid, "UID")?), blob::read(row.blob)?));
-    Ok(rows.into_iter().map(body).collect::<Result<_, Error>>()?)
+        &[account, mailbox, uids, account, mailbox, uids],
+    )?;
+    let body = |(uid, row)| Ok((Uid(number(uid, "UID")?), blob::read(row)?));
+    Ok(found.into_iter().map(body).collect::<Result<_, Error>>()?)
 }
 
 pub(super) fn expunged(conn: &mut SqliteConnection, id: MailboxId) -> Result<Vec<Expunged>, Fault> {

@@ -1,13 +1,13 @@
 //! The index in one SQLite file: the embedded default.
 //!
-//! One connection writes, a pool of connections reads; the write-ahead log keeps them out of each other's way. A batch of changes is
-//! one transaction inside one blocking task. Other processes may open the same file at the same time (the control program does).
+//! One connection writes, a few threads with a connection each read; the write-ahead log keeps them out of each other's way. A batch of
+//! changes is one transaction inside one blocking task. Other processes may open the same file at the same time (the control program does).
 //!
 //! **Invariants.** What [`Index::apply`] answered is on disk. Every rule is checked inside the writing transaction.
-//! **Bounds.** `readers` reads at once; batches wait in order of arrival.
-//! **On failure.** A connection on which a statement failed is closed and a new one opened for the next batch.
+//! **Bounds.** `readers` reads at once, two a core at most; batches wait in order of arrival.
+//! **On failure.** A connection on which a statement failed is closed and a new one opened for the next read or batch.
 //!
-//! A [`SqliteIndex`] works only while the runtime that opened it does: open it on the service runtime, and call it from there.
+//! Reads may be awaited on any runtime; changes work while the runtime does that opened the index.
 
 mod account;
 mod alias;
@@ -24,6 +24,7 @@ mod mailbox;
 mod message;
 mod moment;
 mod name;
+mod readers;
 mod restore;
 mod sql;
 mod store;
@@ -31,17 +32,16 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
-use diesel::{SqliteConnection, connection::SimpleConnection};
-use diesel_async::{
-    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, bb8::Pool},
-    sync_connection_wrapper::SyncConnectionWrapper,
+use diesel::SqliteConnection;
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, OwnedMutexGuard},
 };
-use futures_util::FutureExt;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use self::{connect::Purpose, fault::Fault, generation::Foreign};
+use self::{connect::Purpose, fault::Fault, generation::Foreign, readers::Readers};
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, Domain, Expunged, INBOX, Index,
     KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome, Uid,
@@ -51,13 +51,12 @@ use crate::Error;
 /// A connection whose statements run on blocking threads.
 type Connection = SyncConnectionWrapper<SqliteConnection>;
 
-/// How long a read waits for a connection of the pool.
-const WAIT: Duration = Duration::from_secs(5);
-
 /// The index in a SQLite file.
 pub struct SqliteIndex {
     path: String,
-    readers: Pool<Connection>,
+    /// Where the writing connection works.
+    runtime: Handle,
+    readers: Readers,
     /// None after a failure, until the next batch.
     writer: Arc<Mutex<Option<Connection>>>,
     foreign: Arc<Foreign>,
@@ -85,21 +84,16 @@ impl SqliteIndex {
             .to_str()
             .ok_or(Error::Invalid("not the path of a database file"))?
             .to_owned();
-        let mut config = ManagerConfig::default();
-        config.custom_setup = Box::new(|path| establish(path.to_owned(), Purpose::Read).boxed());
-        let manager = AsyncDieselConnectionManager::new_with_config(path.as_str(), config);
-        let readers = Pool::builder()
-            .max_size(readers.max(1))
-            .min_idle(Some(1))
-            .connection_timeout(WAIT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_on_check_out(false)
-            .build(manager)
+        let start = {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || Readers::start(&path, readers))
+        };
+        let readers = start
             .await
-            .map_err(|it| Error::Unavailable(it.to_string()))?;
+            .map_err(|it| Error::Unavailable(it.to_string()))??;
         let index = SqliteIndex {
             path,
+            runtime: Handle::current(),
             readers,
             writer: Arc::default(),
             foreign: Arc::default(),
@@ -122,21 +116,7 @@ impl SqliteIndex {
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
-        let mut conn = self
-            .readers
-            .get_owned()
-            .await
-            .map_err(|it| Error::Unavailable(it.to_string()))?;
-        finish(async move {
-            let answer = conn.spawn_blocking(move |conn| {
-                apply::begin(conn, "BEGIN")?;
-                let answer = read(conn);
-                let ended = conn.batch_execute("COMMIT");
-                Ok(answer.and_then(|it| Ok(ended.map(|()| it)?)))
-            });
-            Ok(answer.await.map_err(Fault::from)??)
-        })
-        .await
+        self.readers.read(read).await
     }
 
     /// Runs `write` on the writing connection, in the order of the calls.
@@ -146,27 +126,30 @@ impl SqliteIndex {
     ) -> Result<T, Error> {
         let writer = self.writer.clone().lock_owned().await;
         let (path, foreign) = (self.path.clone(), self.foreign.clone());
-        finish(write_on(writer, path, foreign, write)).await
+        self.finish(write_on(writer, path, foreign, write)).await
+    }
+
+    /// Lets a task run to its end even if the caller leaves: a connection may not be dropped while a statement runs on it (Diesel blocks
+    /// the thread, or panics where it may not).
+    async fn finish<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = self.runtime.spawn(task).await;
+        done.unwrap_or_else(|it| Err(Error::Unavailable(it.to_string())))
     }
 
     /// Lets the writing connection grow the file by so many pages more, as if the disk were full.
     #[cfg(test)]
     async fn limit_pages(&self, more: u32) {
+        use diesel::connection::SimpleConnection;
+
         let limited = self.write(move |conn, _| {
             let pages = format!("PRAGMA max_page_count = {};", 1 + more);
             conn.batch_execute(&pages).map_err(|it| fault::trouble(&it))
         });
         limited.await.expect("a pragma");
     }
-}
-
-/// Lets a task run to its end even if the caller leaves: a connection may not be dropped while a statement runs on it (Diesel blocks the
-/// thread, or panics where it may not).
-async fn finish<T: Send + 'static>(
-    task: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::spawn(task).await;
-    done.unwrap_or_else(|it| Err(Error::Unavailable(it.to_string())))
 }
 
 /// The place of the writing connection, while nobody else uses it.
@@ -334,7 +317,7 @@ impl Index for SqliteIndex {
             let look = |conn: &mut SqliteConnection, foreign: &Foreign| {
                 foreign.look(conn).map_err(|it| fault::trouble(&it))
             };
-            finish(write_on(writer, path, foreign, look)).await?;
+            self.finish(write_on(writer, path, foreign, look)).await?;
         }
         let own = self.read(generation::own).await?;
         Ok(own + self.foreign.seen())

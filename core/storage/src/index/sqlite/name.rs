@@ -101,7 +101,7 @@ pub(super) fn insert(
     let last: i64 = virtual_users::table
         .find(account.0)
         .select(virtual_users::last_uid_validity)
-        .first(conn)?;
+        .get_result(conn)?;
     let uid_validity = check::uid_validity_after(number(last, "UIDVALIDITY")?, now)?;
     update(virtual_users::table.find(account.0))
         .set(virtual_users::last_uid_validity.eq(i64::from(uid_validity)))

@@ -1,35 +1,34 @@
 //! Bringing expunged messages back (I10).
 
-use diesel::{
-    RunQueryDsl, SqliteConnection, sql_query,
-    sql_types::{BigInt, Text},
-};
+use diesel::{SqliteConnection, sql_types::BigInt};
 
 use super::{
     account,
     expunge::Row,
     fault::{Fault, number},
     mailbox::{self, Shift},
-    sql::{self, Bind, rising, run},
+    sql::{self, Bind, rising, rows, run},
 };
 use crate::index::{Copied, Outcome, Restore, Uid, check};
 
 pub(super) fn restore(conn: &mut SqliteConnection, change: &Restore) -> Result<Outcome, Fault> {
     let account = account::existing(conn, change.account)?;
     let to = mailbox::owned(conn, change.account, change.to)?;
-    let rows: Vec<Row> = sql_query(
-        "SELECT uid, flags & ~8 AS flags, size FROM expunged WHERE account_id = ? AND mailbox_id = ? AND recoverable \
+    let found: Vec<Row> = rows::<(BigInt, BigInt, BigInt), _>(
+        conn,
+        "SELECT uid, flags & ~8, size FROM expunged WHERE account_id = ? AND mailbox_id = ? AND recoverable \
          AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
-    )
-    .bind::<BigInt, _>(change.account.0)
-    .bind::<BigInt, _>(change.from.0)
-    .bind::<Text, _>(sql::uid_list(&rising(&change.uids)))
-    .load(conn)?;
+        &[
+            Bind::Number(change.account.0),
+            Bind::Number(change.from.0),
+            Bind::Text(&sql::uid_list(&rising(&change.uids))),
+        ],
+    )?;
     let mut shift = Shift::default();
-    let mut from = Vec::with_capacity(rows.len());
-    for row in rows {
-        shift.count(number(row.flags, "flags")?, row.size, 1);
-        from.push(Uid(number(row.uid, "UID")?));
+    let mut from = Vec::with_capacity(found.len());
+    for (uid, flags, size) in found {
+        shift.count(number(flags, "flags")?, size, 1);
+        from.push(Uid(number(uid, "UID")?));
     }
     let mut copied = Copied {
         uid_validity: to.uid_validity.0,

@@ -1,10 +1,11 @@
 //! Statements given as text: prepared once and kept, and lists of UIDs as one JSON value so that their text never changes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 use diesel::{
     QueryResult, RunQueryDsl, SqliteConnection,
-    query_builder::{AstPass, QueryFragment, QueryId},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    query_dsl::LoadQuery,
     sql_types::{BigInt, Text},
     sqlite::Sqlite,
 };
@@ -12,7 +13,7 @@ use diesel::{
 use crate::index::Uid;
 
 /// A value for a `?` of a [`Sql`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Bind<'a> {
     Number(i64),
     Text(&'a str),
@@ -58,6 +59,45 @@ impl QueryFragment<Sqlite> for Sql<'_> {
 }
 
 impl RunQueryDsl<SqliteConnection> for Sql<'_> {}
+
+/// A statement whose rows are tuples of the SQL types `T`.
+#[derive(Debug)]
+pub(super) struct Select<'a, T> {
+    sql: Sql<'a>,
+    row: PhantomData<T>,
+}
+
+/// Runs a query; its rows, as tuples of the SQL types `T` in the order of its columns.
+pub(super) fn rows<'conn, 'a, T, R>(
+    conn: &'conn mut SqliteConnection,
+    text: &'static str,
+    binds: &'a [Bind<'a>],
+) -> QueryResult<Vec<R>>
+where
+    Select<'a, T>: LoadQuery<'conn, SqliteConnection, R>,
+{
+    let sql = Sql { text, binds };
+    let row = PhantomData;
+    Select { sql, row }.load(conn)
+}
+
+impl<T> QueryId for Select<'_, T> {
+    type QueryId = ();
+    // Kept by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T> Query for Select<'_, T> {
+    type SqlType = T;
+}
+
+impl<T> QueryFragment<Sqlite> for Select<'_, T> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.sql.walk_ast(out)
+    }
+}
+
+impl<T> RunQueryDsl<SqliteConnection> for Select<'_, T> {}
 
 /// UIDs as a JSON array, for `json_each`.
 pub(super) fn uid_list(uids: &[Uid]) -> String {

@@ -1,26 +1,13 @@
 //! STORE: flags (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
-use diesel::{
-    QueryableByName, RunQueryDsl, SqliteConnection, sql_query,
-    sql_types::{BigInt, Text},
-};
+use diesel::{SqliteConnection, sql_types::BigInt};
 
 use super::{
     fault::{Fault, number},
     mailbox::{self, Shift},
-    sql::{self, Bind, run},
+    sql::{self, Bind, rows, run},
 };
 use crate::index::{Flags, Outcome, Store, StoreMode, Stored, Uid, check};
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = BigInt)]
-    uid: i64,
-    #[diesel(sql_type = BigInt)]
-    modseq: i64,
-    #[diesel(sql_type = BigInt)]
-    flags: i64,
-}
 
 pub(super) fn store(conn: &mut SqliteConnection, change: &Store) -> Result<Outcome, Fault> {
     let mailbox = mailbox::selectable(conn, change.mailbox)?;
@@ -30,25 +17,27 @@ pub(super) fn store(conn: &mut SqliteConnection, change: &Store) -> Result<Outco
     };
     let keywords = mailbox::keyword_bits(conn, &mailbox, &change.keywords, unknown)?;
     let bits = (change.flags.0 & Flags::SYSTEM.0) | keywords.0;
-    let rows: Vec<Row> = sql_query(
+    let found: Vec<(i64, i64, i64)> = rows::<(BigInt, BigInt, BigInt), _>(
+        conn,
         "SELECT uid, modseq, flags FROM message WHERE account_id = ? AND mailbox_id = ? \
          AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
-    )
-    .bind::<BigInt, _>(mailbox.account.0)
-    .bind::<BigInt, _>(mailbox.id.0)
-    .bind::<Text, _>(sql::uid_list(&change.uids))
-    .load(conn)?;
+        &[
+            Bind::Number(mailbox.account.0),
+            Bind::Number(mailbox.id.0),
+            Bind::Text(&sql::uid_list(&change.uids)),
+        ],
+    )?;
     let mut modified = Vec::new();
     let mut changed = Vec::new();
     let mut shift = Shift::default();
-    for row in rows {
-        let uid = Uid(number(row.uid, "UID")?);
-        let modseq: u64 = number(row.modseq, "MODSEQ")?;
+    for (uid, modseq, flags) in found {
+        let uid = Uid(number(uid, "UID")?);
+        let modseq: u64 = number(modseq, "MODSEQ")?;
         if change.unchanged_since.is_some_and(|it| modseq > it.0) {
             modified.push(uid);
             continue;
         }
-        let before: u64 = number(row.flags, "flags")?;
+        let before: u64 = number(flags, "flags")?;
         let after = combine(change.mode, before, bits);
         if after != before {
             shift.count(before, 0, -1);
