@@ -3,6 +3,7 @@
 //! **Invariants.** A process that a test started does not outlive its [`Daemon`].
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,8 @@ fn build() -> PathBuf {
 #[derive(Debug)]
 pub struct House {
     folder: PathBuf,
+    /// Of the server alone, not of the control program.
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl House {
@@ -66,7 +69,21 @@ impl House {
         fs::write(folder.join("postrider.toml"), text).expect("a folder to write in");
         Self {
             folder: folder.to_owned(),
+            environment: Vec::new(),
         }
+    }
+
+    /// The same, and its server is started with this in its environment.
+    pub fn with_environment(self, environment: Vec<(OsString, OsString)>) -> Self {
+        Self {
+            environment,
+            ..self
+        }
+    }
+
+    /// Where the server keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     fn command(&self) -> Command {
@@ -117,6 +134,7 @@ impl House {
             .arg("run")
             .arg("--ports-file")
             .arg(&ports_file)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be cloned"))
             .stderr(log)
@@ -131,18 +149,26 @@ impl House {
 
     /// Starts the server and waits until every listener is ready.
     pub fn start(&self) -> Daemon {
+        match self.try_start() {
+            Ok(daemon) => daemon,
+            Err(status) => panic!(
+                "the server ended at its start with {status}:\n{}",
+                self.log()
+            ),
+        }
+    }
+
+    /// The same for a server that may end instead.
+    pub fn try_start(&self) -> Result<Daemon, ExitStatus> {
         let mut daemon = self.launch();
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(text) = fs::read_to_string(&daemon.ports_file) {
                 daemon.ports = serde_json::from_str(&text).expect("a ports file appears whole");
-                return daemon;
+                return Ok(daemon);
             }
             if let Some(status) = daemon.child.try_wait().expect("a child can be waited for") {
-                panic!(
-                    "the server ended at its start with {status}:\n{}",
-                    self.log()
-                );
+                return Err(status);
             }
             assert!(
                 Instant::now() < deadline,
@@ -183,6 +209,25 @@ impl Daemon {
     /// The port of a service, on 127.0.0.1.
     pub fn port(&self, service: &str) -> u16 {
         self.ports[service]
+    }
+
+    /// Waits until it ends by itself; none if it does not in this time.
+    pub fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return Some(status);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// `kill -9`: between two of its instructions.

@@ -4,12 +4,28 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::letter::Letter;
+use crate::shelf::Shelf;
 
 /// Who gets mail.
 pub const ACCOUNTS: [&str; 2] = ["ada@crash.test", "bob@crash.test"];
 
 /// An account, by its place in [`ACCOUNTS`].
 pub type Account = usize;
+
+/// Which messages of INBOX are whose: by the remainder of their UID, so that two clients never want one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Share {
+    /// These stay for ever; they are marked and copied.
+    Stays,
+    /// Expunged over IMAP.
+    Gardener,
+    /// Moved into another mailbox.
+    Mover,
+    /// Deleted over POP3.
+    Postman,
+}
+
+const SHARES: u32 = 4;
 
 /// What is known, and what has to be.
 #[derive(Debug, Default)]
@@ -25,14 +41,16 @@ pub struct Book {
     /// Expunges asked for, and those answered with yes.
     doomed: HashSet<(Account, u32)>,
     expunged: HashSet<(Account, u32)>,
-    /// What was read of each mailbox.
-    mailboxes: [Mailbox; ACCOUNTS.len()],
+    /// What was read of each INBOX.
+    pub mailboxes: [Mailbox; ACCOUNTS.len()],
+    /// Everything beside INBOX.
+    pub shelf: Shelf,
 }
 
 /// A mailbox as it was last read.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    validity: Option<u32>,
+    pub validity: Option<u32>,
     /// Above all UIDs that were ever seen or told.
     next: u32,
     /// What each UID names; those that are gone stay.
@@ -52,10 +70,12 @@ pub struct Seen {
     pub uids: Vec<u32>,
     /// Messages above the last one read.
     pub messages: Vec<(u32, Letter)>,
+    /// Flags and octets of all.
+    pub flags: Vec<(u32, u8, u64)>,
 }
 
 impl Ledger {
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub fn book(&self) -> MutexGuard<'_, Book> {
         self.0
             .lock()
             .expect("nobody panics with the ledger in the hand")
@@ -76,23 +96,25 @@ impl Ledger {
         self.book().answered.len()
     }
 
-    /// Chooses a message to expunge, and notes that it may be gone from now on.
-    pub fn doom(&self, account: Account, choice: u64) -> Option<u32> {
-        let mut book = self.book();
+    /// Chooses a message of INBOX, as it was at the beginning of the round; its letter.
+    pub fn choose(&self, account: Account, share: Share, choice: u64) -> Option<(u32, Letter)> {
+        let book = self.book();
         let mailbox = &book.mailboxes[account];
         let there: Vec<u32> = mailbox
             .there
             .iter()
             .copied()
-            .filter(|uid| !book.doomed.contains(&(account, *uid)))
+            .filter(|uid| uid % SHARES == share as u32 && !book.doomed.contains(&(account, *uid)))
             .collect();
-        // Some stay for ever.
-        if there.len() < 20 {
-            return None;
-        }
-        let uid = there[choice as usize % there.len()];
-        book.doomed.insert((account, uid));
-        Some(uid)
+        let uid = *there.get(choice as usize % there.len().max(1))?;
+        Some((uid, *mailbox.names.get(&uid)?))
+    }
+
+    /// Chooses one that may be gone from now on.
+    pub fn doom(&self, account: Account, share: Share, choice: u64) -> Option<(u32, Letter)> {
+        let (uid, letter) = self.choose(account, share, choice)?;
+        self.book().doomed.insert((account, uid));
+        Some((uid, letter))
     }
 
     /// Notes that an expunge was answered with yes.
@@ -107,7 +129,10 @@ impl Ledger {
 
     /// Everything is to be read again.
     pub fn forget_what_was_read(&self) {
-        self.book().mailboxes.iter_mut().for_each(|it| it.read = 0);
+        let mut book = self.book();
+        let book = &mut *book;
+        book.mailboxes.iter_mut().for_each(|it| it.read = 0);
+        book.shelf.forget_what_was_read();
     }
 
     /// Holds what a session sees against what was answered.
@@ -185,17 +210,32 @@ impl Ledger {
         let book = self.book();
         let there: usize = book.mailboxes.iter().map(|it| it.there.len()).sum();
         format!(
-            "{} sent, {} answered with yes, {there} there, {} expunged",
+            "{} sent, {} answered with yes, {there} there, {} expunged, {}",
             book.sent.len(),
             book.answered.len(),
-            book.expunged.len()
+            book.expunged.len(),
+            book.shelf.summary()
         )
     }
 }
 
 impl Mailbox {
+    /// Those that are there, and what they are.
+    pub fn there(&self) -> impl Iterator<Item = (u32, Letter)> + '_ {
+        let name = |uid: &u32| Some((*uid, *self.names.get(uid)?));
+        self.there.iter().filter_map(name)
+    }
+
+    /// Why a UID has no letter: it was not fetched.
+    pub fn all_named(&self) -> Result<(), String> {
+        match self.there.iter().find(|uid| !self.names.contains_key(uid)) {
+            Some(uid) => Err(format!("UID {uid} was not fetched")),
+            None => Ok(()),
+        }
+    }
+
     /// UIDs only rise, and name one message for ever.
-    fn check_uids(&mut self, seen: &Seen) -> Result<(), String> {
+    pub fn check_uids(&mut self, seen: &Seen) -> Result<(), String> {
         let validity = *self.validity.get_or_insert(seen.validity);
         if validity != seen.validity {
             return Err(format!(

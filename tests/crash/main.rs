@@ -1,38 +1,49 @@
-//! `kill -9` at random moments while mail comes in by SMTP, LMTP and IMAP and is expunged by IMAP: what was answered
-//! with yes is true after every restart.
+//! `kill -9` at every step that makes something durable, while mail comes in by SMTP, LMTP and IMAP and is copied, moved, marked
+//! and expunged by IMAP and POP3: what was answered with yes is true after every restart.
 //!
-//! After each round, on the same data:
+//! A library between the program and the disk counts the steps (writes, fsyncs, renames, unlinks, answers to clients) and kills the
+//! server before, after or half-way through the n-th of a kind; n comes from a seed. After each round, on the same data:
 //! 1. Every message answered 250 (or OK to an APPEND) is there exactly once, and whole. One that was sent and not answered
 //!    is there at most once, and whole.
-//! 2. A message whose expunge was answered OK never comes back.
+//! 2. A message whose expunge was answered OK never comes back. One whose move was asked for is in one of the two mailboxes, one that
+//!    was copied is there as often as that was answered, flags that were stored are there, mailboxes have the name of the last answer.
 //! 3. UIDVALIDITY stays; a UID names one message for ever, new ones are higher than all before, also than those of
 //!    messages that are gone; what one connection was answered first has the lower UID.
-//! 4. Index and store agree, but for bodies that no message names (a crash fell between the two). This every fourth round.
+//! 4. The used quota is the sum of what is there.
+//! 5. Index and store agree, but for bodies that no message names (a crash fell between the two); once those are repaired `fsck`
+//!    finds nothing. This every eighth round.
 //!
 //! The seed is printed; `CRASH_SEED` repeats its choices (the machine's timing is not among them), `CRASH_ROUNDS` asks
-//! for more.
+//! for more, hundreds if you like: every twenty-five rounds begin with nothing.
 
+mod house;
 mod keeper;
 mod ledger;
 mod letter;
+mod point;
 mod random;
+mod shelf;
 mod wire;
+mod worker;
 mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use house::{agree, build, clients};
+use keeper::check;
+use ledger::Ledger;
+use point::{Point, Tally};
 use postrider_tests::daemon::House;
-
-use keeper::{check, gardener};
-use ledger::{ACCOUNTS, Ledger};
 use random::Random;
+use wire::Manners;
 
 const PASSWORD: &str = "not to be guessed";
 
-/// Its hash at bcrypt's lowest cost: the rounds are to be about mail.
-const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuZ4LSViaTlWbA3NzuQsqZWas5EXpaDH6";
-const WRITERS: u64 = 8;
+/// Rounds that go on with the same data.
+const GENERATION: u64 = 25;
+/// How long a kind of step is waited for.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -43,110 +54,95 @@ fn number(name: &str, default: u64) -> u64 {
     }
 }
 
-fn house(folder: &std::path::Path) -> House {
-    let mut lines =
-        "hostname = \"mail.crash.test\"\n[auth]\nupgrade_hashes = false\n[limits]\nexempt = [\"127.0.0.1/32\"]\n".to_owned();
-    for (service, more) in [
-        ("smtp", ""),
-        ("lmtp", ""),
-        ("imap", "plaintext_login = true\n"),
-    ] {
-        lines.push_str(&format!(
-            "[[listener]]\nservice = \"{service}\"\nbind = \"127.0.0.1:0\"\n{more}"
-        ));
-    }
-    House::new(folder, &lines)
-}
-
-#[test]
-fn what_was_answered_with_yes_survives_kill_9() {
+/// The seed, new unless it is given.
+fn seed() -> u64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let seed = number("CRASH_SEED", now.as_secs());
-    let rounds = number("CRASH_ROUNDS", 12);
+    number("CRASH_SEED", now.as_secs())
+}
+
+#[test]
+fn attack_45_what_was_answered_with_yes_survives_kill_9() {
+    let (seed, rounds) = (seed(), number("CRASH_ROUNDS", 40));
     println!("CRASH_SEED={seed} CRASH_ROUNDS={rounds}");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let house = house(folder.path());
-    house.done(&["migrate"], "");
-    house.done(&["domain", "add", "crash.test"], "");
-    let rows = ACCOUNTS.map(|account| format!("{account},{HASH},unlimited\n"));
-    let table = format!("email,password_hash,quota\n{}", rows.concat());
-    house.done(&["user", "import", "-"], &table);
-    let ledger = Arc::new(Ledger::default());
-    let mut random = Random::new(seed);
+    let (mut random, mut tally) = (Random::new(seed), Tally::default());
     let start = Instant::now();
-    for round in 1..=rounds {
+    for first in (1..=rounds).step_by(GENERATION as usize) {
+        let last = rounds.min(first + GENERATION - 1);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let summary = generation(folder.path(), first..=last, &mut random, &mut tally, seed);
+        println!(
+            "rounds {first} to {last}, {:.0?}: {summary}",
+            start.elapsed()
+        );
+    }
+    println!("killed:\n{tally}");
+}
+
+/// Some rounds on the same data.
+fn generation(
+    folder: &std::path::Path,
+    rounds: std::ops::RangeInclusive<u64>,
+    random: &mut Random,
+    tally: &mut Tally,
+    seed: u64,
+) -> String {
+    let (house, faults) = build(folder, false);
+    let ledger = Arc::new(Ledger::default());
+    let last = *rounds.end();
+    for round in rounds {
+        let place = format!("CRASH_SEED={seed}, round {round}");
         // A server that is killed before it is up has to leave what it found.
-        if random.below(4) == 0 {
-            let daemon = house.launch();
-            std::thread::sleep(Duration::from_millis(random.below(120)));
-            daemon.kill();
+        if random.below(5) == 0 {
+            let point = Point::first(random);
+            faults.kill(point.ops, point.classes, point.nth, point.when);
+            if let Ok(daemon) = house.try_start() {
+                daemon.kill();
+            }
+            tally.add(&point, faults.killed());
         }
-        let daemon = house.start();
-        check(&daemon, &ledger).unwrap_or_else(|why| failed(seed, round, &why, &house));
+        faults.clear();
+        let mut daemon = house.start();
+        check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
         let before = ledger.answered();
-        let mut threads: Vec<_> = (0..WRITERS)
-            .map(|at| writer::start(&daemon, round, at, random.fork(), ledger.clone()))
-            .collect();
-        threads.push(gardener(&daemon, random.fork(), ledger.clone()));
+        let threads = clients(&daemon, round, Manners::Strict, random, &ledger);
         // Into the middle of work, not into the greeting.
         let patience = Instant::now() + Duration::from_secs(30);
         while ledger.answered() == before && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_millis(random.below(600)));
+        let point = Point::choose(random);
+        faults.kill(point.ops, point.classes, point.nth, point.when);
+        daemon.ended(PATIENCE);
         daemon.kill();
+        tally.add(&point, faults.killed());
         for thread in threads {
-            if let Err(why) = thread.join().expect("a writer does not panic") {
-                failed(seed, round, &why, &house);
+            if let Err(why) = thread.join().expect("a client does not panic") {
+                failed(&place, &format!("{why} ({point:?})"), &house);
             }
         }
         if ledger.answered() == before {
-            failed(seed, round, "nothing was answered in 30 s", &house);
+            failed(&place, "nothing was answered in 30 s", &house);
         }
         // What looks wrong is looked at again after seconds, so not in every round.
-        if round % 4 == 0 {
-            agree(&house).unwrap_or_else(|why| failed(seed, round, &why, &house));
+        if round % 8 == 0 {
+            agree(&house).unwrap_or_else(|why| failed(&place, &why, &house));
         }
     }
     // And once more, whole: every message is read to its last octet.
+    faults.clear();
     ledger.forget_what_was_read();
+    let place = format!("CRASH_SEED={seed}, after round {last}");
     let daemon = house.start();
-    check(&daemon, &ledger).unwrap_or_else(|why| failed(seed, rounds, &why, &house));
+    check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
     let status = daemon.stop();
     assert!(status.success(), "after SIGTERM: {status}\n{}", house.log());
-    agree(&house).unwrap_or_else(|why| failed(seed, rounds, &why, &house));
+    agree(&house).unwrap_or_else(|why| failed(&place, &why, &house));
     assert!(!house.log().contains("panicked"), "{}", house.log());
-    println!(
-        "{rounds} rounds in {:.0?}: {}",
-        start.elapsed(),
-        ledger.summary()
-    );
+    ledger.summary()
 }
 
-fn failed(seed: u64, round: u64, why: &str, house: &House) -> ! {
-    panic!(
-        "CRASH_SEED={seed}, round {round}: {why}\n\nthe server's log:\n{}",
-        house.log()
-    );
-}
-
-/// Index and store agree, but for bodies that no message names.
-fn agree(house: &House) -> Result<(), String> {
-    let output = house.control(&["--json", "fsck"], "");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("fsck wrote no JSON ({error}): {said}"))?;
-    let findings = report["findings"]
-        .as_array()
-        .ok_or_else(|| format!("fsck: {report}"))?;
-    let wrong: Vec<_> = findings
-        .iter()
-        .filter(|it| it["kind"] != "left_over")
-        .collect();
-    match wrong.is_empty() {
-        true => Ok(()),
-        false => Err(format!("index and store disagree: {wrong:?}")),
-    }
+fn failed(place: &str, why: &str, house: &House) -> ! {
+    panic!("{place}: {why}\n\nthe server's log:\n{}", house.log());
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The server went away in the middle: no answer, so nothing is owed.
 #[derive(Debug)]
@@ -19,8 +19,35 @@ impl From<std::io::Error> for Gone {
 pub enum End {
     /// The server went away.
     Gone,
+    /// The server said "later", which it may where something is broken.
+    Later(String),
     /// The server said what it must not say.
     Wrong(String),
+}
+
+/// What a client bears with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Manners {
+    /// Nothing is broken: whoever is told "later" complains.
+    Strict,
+    /// Something is: come again until the server is gone, or this moment.
+    Patient(Instant),
+}
+
+impl Manners {
+    /// Works until the server is gone; what it must not have said.
+    pub fn work(self, mut work: impl FnMut() -> Result<(), End>) -> Result<(), String> {
+        loop {
+            match (work(), self) {
+                (Err(End::Wrong(why)), _) | (Err(End::Later(why)), Self::Strict) => {
+                    return Err(why);
+                }
+                (Err(End::Gone) | Ok(()), Self::Strict) => return Ok(()),
+                (_, Self::Patient(until)) if Instant::now() >= until => return Ok(()),
+                (_, Self::Patient(_)) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
 }
 
 impl From<Gone> for End {
@@ -86,6 +113,7 @@ impl Wire {
             true => Ok(()),
             // The server is on its way down, which it may say.
             false if reply.starts_with("421") => Err(End::Gone),
+            false if reply.starts_with('4') => Err(End::Later(format!("{what}: {reply}"))),
             false => Err(End::Wrong(format!("{what} was answered {reply}"))),
         }
     }
@@ -121,7 +149,52 @@ impl Wire {
         let (untagged, text) = self.imap(command.as_bytes(), |_, _| Ok(()))?;
         match text.starts_with("OK") {
             true => Ok((untagged, text)),
-            false => Err(End::Wrong(format!("{command} was answered {text}"))),
+            false => Err(refused(command, &text)),
+        }
+    }
+
+    /// APPEND, which must be OK; the UID that was told.
+    pub fn append(&mut self, mailbox: &str, text: &str) -> Result<u32, End> {
+        let command = format!("APPEND {mailbox} {{{}+}}\r\n{text}", text.len());
+        let (_, tagged) = self.imap(command.as_bytes(), |_, _| Ok(()))?;
+        if !tagged.starts_with("OK") {
+            return Err(refused("APPEND", &tagged));
+        }
+        let uid = tagged.split_once("[APPENDUID ").and_then(|(_, rest)| {
+            let (uid, _) = rest.split_once(' ')?.1.split_once(']')?;
+            uid.parse().ok()
+        });
+        uid.ok_or_else(|| End::Wrong(format!("APPEND was answered {tagged}")))
+    }
+
+    /// A POP3 response that must be good.
+    pub fn status(&mut self, what: &str) -> Result<String, End> {
+        let line = self.line()?;
+        if line.starts_with("+OK") {
+            return Ok(line);
+        }
+        let why = format!("{what} was answered {line}");
+        match line.contains("[SYS/TEMP]") || line.contains("[IN-USE]") {
+            true => Err(End::Later(why)),
+            false => Err(End::Wrong(why)),
+        }
+    }
+
+    /// A POP3 command that must be answered well.
+    pub fn pop3(&mut self, command: &str) -> Result<String, End> {
+        self.write(format!("{command}\r\n").as_bytes())?;
+        self.status(command)
+    }
+
+    /// The same with lines behind it.
+    pub fn pop3_lines(&mut self, command: &str) -> Result<Vec<String>, End> {
+        self.pop3(command)?;
+        let mut lines = Vec::new();
+        loop {
+            match self.line()? {
+                end if end == "." => return Ok(lines),
+                line => lines.push(line),
+            }
         }
     }
 
@@ -132,5 +205,14 @@ impl Wire {
         wire.ok(&format!("LOGIN {account} \"{password}\""))?;
         let (untagged, _) = wire.ok("SELECT INBOX")?;
         Ok((wire, untagged))
+    }
+}
+
+/// What a refusal over IMAP means.
+fn refused(command: &str, text: &str) -> End {
+    let why = format!("{command} was answered {text}");
+    match text.starts_with("NO [UNAVAILABLE]") {
+        true => End::Later(why),
+        false => End::Wrong(why),
     }
 }

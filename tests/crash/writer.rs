@@ -9,7 +9,7 @@ use crate::PASSWORD;
 use crate::ledger::{ACCOUNTS, Ledger};
 use crate::letter::Letter;
 use crate::random::Random;
-use crate::wire::{End, Wire};
+use crate::wire::{End, Manners, Wire};
 
 /// One client and what it has to know.
 struct Writer {
@@ -25,6 +25,7 @@ pub fn start(
     daemon: &Daemon,
     round: u64,
     writer: u64,
+    manners: Manners,
     random: Random,
     ledger: Arc<Ledger>,
 ) -> JoinHandle<Result<(), String>> {
@@ -41,15 +42,11 @@ pub fn start(
         daemon.port("imap"),
     );
     std::thread::spawn(move || {
-        let end = match writer % 8 {
+        manners.work(|| match writer % 8 {
             0..=2 => this.smtp(smtp),
             3..=5 => this.lmtp(lmtp),
             _ => this.append(imap),
-        };
-        match end {
-            Err(End::Wrong(why)) => Err(why),
-            Err(End::Gone) | Ok(()) => Ok(()),
-        }
+        })
     })
 }
 
@@ -127,18 +124,9 @@ impl Writer {
         let (mut wire, _) = Wire::inbox(port, ACCOUNTS[account], PASSWORD)?;
         loop {
             let letter = self.letter();
-            let text = letter.text();
             self.ledger.send(account, letter);
-            let command = format!("APPEND INBOX {{{}+}}\r\n{text}", text.len());
-            let (_, tagged) = wire.imap(command.as_bytes(), |_, _| Ok(()))?;
-            let uid = tagged.split_once("[APPENDUID ").and_then(|(_, rest)| {
-                let (uid, _) = rest.split_once(' ')?.1.split_once(']')?;
-                uid.parse().ok()
-            });
-            if !tagged.starts_with("OK") || uid.is_none() {
-                return Err(End::Wrong(format!("APPEND was answered {tagged}")));
-            }
-            self.ledger.yes(account, letter, uid);
+            let uid = wire.append("INBOX", &letter.text())?;
+            self.ledger.yes(account, letter, Some(uid));
         }
     }
 }
