@@ -35,6 +35,14 @@ pub enum Manners {
 }
 
 impl Manners {
+    /// Whether there is more to do.
+    pub fn goes_on(self) -> bool {
+        match self {
+            Self::Strict => true,
+            Self::Patient(until) => Instant::now() < until,
+        }
+    }
+
     /// Works until the server is gone; what it must not have said.
     pub fn work(self, mut work: impl FnMut() -> Result<(), End>) -> Result<(), String> {
         loop {
@@ -43,8 +51,8 @@ impl Manners {
                     return Err(why);
                 }
                 (Err(End::Gone) | Ok(()), Self::Strict) => return Ok(()),
-                (_, Self::Patient(until)) if Instant::now() >= until => return Ok(()),
-                (_, Self::Patient(_)) => std::thread::sleep(Duration::from_millis(20)),
+                _ if !self.goes_on() => return Ok(()),
+                _ => std::thread::sleep(Duration::from_millis(20)),
             }
         }
     }

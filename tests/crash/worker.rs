@@ -39,6 +39,7 @@ struct Worker {
     round: u64,
     /// Of this worker's mailboxes.
     number: u64,
+    manners: Manners,
     random: Random,
     ledger: Arc<Ledger>,
     imap: u16,
@@ -58,6 +59,7 @@ pub fn start(
         account: random.below(ACCOUNTS.len() as u64) as usize,
         round,
         number: 0,
+        manners,
         random,
         ledger,
         imap: daemon.port("imap"),
@@ -73,7 +75,7 @@ impl Worker {
             return self.pop3(name);
         }
         let (mut wire, _) = Wire::inbox(self.imap, name, PASSWORD)?;
-        loop {
+        while self.manners.goes_on() {
             let on = match work {
                 Work::Expunge => self.expunge(&mut wire)?,
                 Work::Copy => self.carry(&mut wire, 0)?,
@@ -83,9 +85,10 @@ impl Worker {
                 Work::Pop3 => None,
             };
             if on.is_none() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     fn expunge(&mut self, wire: &mut Wire) -> Result<Option<()>, End> {
@@ -163,7 +166,7 @@ impl Worker {
 
     /// Some messages a session; they are gone with the yes to QUIT, not before.
     fn pop3(&mut self, name: &str) -> Result<(), End> {
-        loop {
+        while self.manners.goes_on() {
             let mut wire = Wire::connect(self.pop3)?;
             wire.status("the connection")?;
             wire.pop3(&format!("USER {name}"))?;
@@ -195,5 +198,6 @@ impl Worker {
                 self.ledger.expunged(self.account, uid);
             }
         }
+        Ok(())
     }
 }

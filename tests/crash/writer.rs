@@ -16,6 +16,7 @@ struct Writer {
     round: u64,
     writer: u64,
     number: u64,
+    manners: Manners,
     random: Random,
     ledger: Arc<Ledger>,
 }
@@ -33,6 +34,7 @@ pub fn start(
         round,
         writer,
         number: 0,
+        manners,
         random,
         ledger,
     };
@@ -95,7 +97,7 @@ impl Writer {
         let mut wire = Wire::connect(port)?;
         wire.expect("the connection", "220")?;
         wire.smtp("EHLO client.elsewhere.test", "250")?;
-        loop {
+        while self.manners.goes_on() {
             let (letter, recipients) = (self.letter(), self.recipients());
             self.envelope(&mut wire, letter, &recipients)?;
             wire.expect("the message", "250")?;
@@ -103,13 +105,14 @@ impl Writer {
                 self.ledger.yes(account, letter, None);
             }
         }
+        Ok(())
     }
 
     fn lmtp(&mut self, port: u16) -> Result<(), End> {
         let mut wire = Wire::connect(port)?;
         wire.expect("the connection", "220")?;
         wire.smtp("LHLO client.elsewhere.test", "250")?;
-        loop {
+        while self.manners.goes_on() {
             let (letter, recipients) = (self.letter(), self.recipients());
             self.envelope(&mut wire, letter, &recipients)?;
             for account in recipients {
@@ -117,17 +120,19 @@ impl Writer {
                 self.ledger.yes(account, letter, None);
             }
         }
+        Ok(())
     }
 
     fn append(&mut self, port: u16) -> Result<(), End> {
         let account = (self.writer % 2) as usize;
         let (mut wire, _) = Wire::inbox(port, ACCOUNTS[account], PASSWORD)?;
-        loop {
+        while self.manners.goes_on() {
             let letter = self.letter();
             self.ledger.send(account, letter);
             let uid = wire.append("INBOX", &letter.text())?;
             self.ledger.yes(account, letter, Some(uid));
         }
+        Ok(())
     }
 }
 

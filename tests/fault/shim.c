@@ -89,7 +89,8 @@ static enum class class_of(const char *path, int is_folder) {
     if (ends(path, ".db")) return DB;
     if (ends(path, "-wal") || ends(path, "-journal")) return WAL;
     if (ends(path, "-shm")) return SHM;
-    if (strncmp(path + root_length, "/spool", 6) == 0) return SPOOL;
+    path += root_length;
+    if (strncmp(path, "/spool", 6) == 0) return SPOOL;
     if (is_folder) return FOLDER;
     if (strstr(path, "/tmp/")) return TMP;
     if (strstr(path, "/cur/")) return CUR;
