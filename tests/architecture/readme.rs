@@ -5,6 +5,7 @@ use super::source::{none, read, root, sources};
 const PAGES: &[&str] = &[
     "README.md",
     "CHANGELOG.md",
+    "core/LIMITS.md",
     "benches/README.md",
     "fuzz/README.md",
 ];

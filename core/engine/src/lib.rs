@@ -53,6 +53,7 @@ pub mod directory;
 pub mod engine;
 pub mod filter;
 pub mod index;
+pub mod limits;
 pub mod mailbox;
 pub mod net;
 pub mod telemetry;

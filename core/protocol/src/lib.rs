@@ -5,6 +5,7 @@
 //! The same session is driven by a transcript in a test, by a fuzzer and by a connection actor.
 
 pub mod imap;
+pub mod limit;
 pub mod line;
 pub mod lmtp;
 pub mod message;

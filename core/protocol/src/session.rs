@@ -7,6 +7,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::limit::Limit;
+
 /// Bytes of response text after which a session yields with [`Action::Resume`].
 pub const BATCH: usize = 64 * 1024;
 
@@ -31,6 +33,9 @@ pub trait Session {
 
     /// What the session waits for; the connection chooses the deadline that belongs to it.
     fn patience(&self) -> Patience;
+
+    /// The bound that stopped the peer since this was asked last, if one did. For metrics.
+    fn reached(&mut self) -> Option<Limit>;
 }
 
 /// What can happen to a session.

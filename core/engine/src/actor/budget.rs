@@ -20,6 +20,7 @@ use metrics::{Gauge, gauge};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::limits::{self, Limit};
 use crate::telemetry::metrics::{MEMORY_IN_FLIGHT, MEMORY_LIMIT, MEMORY_WAITING};
 
 pub use crate::config::ByteCount;
@@ -266,6 +267,7 @@ impl Taker {
         if let Some(share) = self.take_now(bytes)? {
             return Ok(share);
         }
+        limits::reached(Limit::Memory);
         let (place, granted) = InLine::join(self, bytes.0)?;
         let share = timeout_at(deadline, granted).await;
         drop(place);

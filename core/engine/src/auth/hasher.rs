@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::password::{VerifyError, hash_password, verify_nobody, verify_password};
 use crate::telemetry::metrics::{PASSWORD_JOBS_REFUSED, PASSWORD_JOBS_WAITING, PASSWORD_SECONDS};
 
-/// Jobs that may wait for each thread.
+/// Jobs that usually may wait for each thread.
 pub const PLACES: usize = 64;
 
 /// Why the hashers gave no answer.
@@ -77,7 +77,15 @@ impl Hasher {
     /// # Errors
     /// A thread that cannot be started.
     pub fn start(threads: NonZeroUsize, wait: Duration) -> io::Result<Self> {
-        let (queue, jobs) = bounded(threads.get() * PLACES);
+        Self::with_places(threads, PLACES, wait)
+    }
+
+    /// The same, with so many places for each thread.
+    ///
+    /// # Errors
+    /// A thread that cannot be started.
+    pub fn with_places(threads: NonZeroUsize, places: usize, wait: Duration) -> io::Result<Self> {
+        let (queue, jobs) = bounded(threads.get().saturating_mul(places.max(1)));
         for number in 0..threads.get() {
             let jobs: Receiver<Job> = jobs.clone();
             thread::Builder::new()
@@ -87,13 +95,13 @@ impl Hasher {
         Ok(Self { queue, wait })
     }
 
-    /// As many hashers as cores.
+    /// As many hashers as cores, with so many places for each.
     ///
     /// # Errors
     /// A thread that cannot be started.
-    pub fn start_on_all_cores(wait: Duration) -> io::Result<Self> {
+    pub fn start_on_all_cores(places: usize, wait: Duration) -> io::Result<Self> {
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self::start(threads, wait)
+        Self::with_places(threads, places, wait)
     }
 
     /// Whether this is the password of the hash.

@@ -31,6 +31,8 @@ mod testing;
 mod throttle;
 
 pub use authenticator::{Attempt, Authenticator, Parts};
+#[cfg(test)]
+pub(crate) use hasher::PLACES;
 pub use hasher::{Hasher, HasherError};
 pub use local::{Accounts, LocalResolver, Passwords};
 pub use memory::MemoryResolver;

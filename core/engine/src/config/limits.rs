@@ -1,4 +1,4 @@
-//! `[limits]`, `[deadlines]` and `[retention]`: how much, how long.
+//! `[limits]`, `[deadlines]` and `[retention]`: how much, how long. `core/LIMITS.md` is the operator's table.
 
 use std::time::Duration;
 
@@ -21,6 +21,42 @@ pub struct Limits {
     pub connections_per_account: u32,
     /// What message bodies in flight may hold in this process.
     pub memory: ByteCount,
+    /// Octets of an IMAP line before login.
+    pub line_before_login: ByteCount,
+    /// Octets of an IMAP line.
+    pub line: ByteCount,
+    /// Octets of an IMAP command with its literals before login.
+    pub command_before_login: ByteCount,
+    /// Octets of an IMAP command with its literals, but for a message that is appended.
+    pub command: ByteCount,
+    /// Levels of parentheses and search keys in an IMAP command.
+    pub nesting: u32,
+    /// Elements of a list or a sequence set in an IMAP command.
+    pub elements: u32,
+    /// Keys of a search.
+    pub search_keys: u32,
+    /// Errors in a row of an IMAP client that has not logged in before the connection is closed.
+    pub errors_before_login: u32,
+    /// Errors before the connection is closed; over IMAP those in a row.
+    pub errors: u32,
+    /// Failed logins on one IMAP connection before it is closed.
+    pub login_failures: u32,
+    /// Commands of SMTP that bring no mail forward (NOOP, RSET, VRFY) before each counts as an error.
+    pub chatter: u32,
+    /// Parts of a message that are told apart.
+    pub mime_parts: u32,
+    /// Parts inside each other that are looked into.
+    pub mime_depth: u32,
+    /// Fields of a header that are read.
+    pub header_fields: u32,
+    /// Octets of a header that are read.
+    pub header_size: ByteCount,
+    /// Addresses of a message that are kept for message lists.
+    pub addresses: u32,
+    /// Octets of header values of a message that are kept for message lists.
+    pub kept: ByteCount,
+    /// Octets a second that a body must reach on average, in either direction.
+    pub slowest: u32,
     /// Peers that are never throttled, banned or counted per address.
     pub exempt: Vec<IpNet>,
 }
@@ -37,8 +73,12 @@ impl Limits {
 pub struct Deadlines {
     /// For the PROXY header, and for the TLS handshake.
     pub handshake: Duration,
-    /// For a peer that has not greeted or logged in.
+    /// For the next line of a peer that has not greeted or logged in.
     pub greeting: Duration,
+    /// From the beginning to the login, whatever is said meanwhile; where nobody logs in there is none.
+    pub login: Duration,
+    /// From the first octet of a line to its end.
+    pub line: Duration,
     /// For the next command.
     pub command: Duration,
     /// For a client in IMAP IDLE, or with a mailbox selected and silent.
@@ -70,6 +110,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn read_limits(root: &Table<'_>) -> Limits {
     let table = root.table("limits");
     let many = 1..=10_000_000;
+    let kib = |count: u64| ByteCount(count << 10);
     Limits {
         message_size: table.within(
             "message_size",
@@ -89,6 +130,32 @@ pub(super) fn read_limits(root: &Table<'_>) -> Limits {
             ByteCount::mebibytes(1024),
             ByteCount::mebibytes(16)..=ByteCount(1 << 50),
         ),
+        line_before_login: table.within(
+            "line_before_login",
+            kib(8),
+            kib(1)..=ByteCount::mebibytes(1),
+        ),
+        line: table.within("line", kib(64), kib(8)..=ByteCount::mebibytes(16)),
+        command_before_login: table.within(
+            "command_before_login",
+            kib(16),
+            kib(2)..=ByteCount::mebibytes(1),
+        ),
+        command: table.within("command", kib(256), kib(16)..=ByteCount::mebibytes(64)),
+        nesting: table.within("nesting", 50, 5..=100),
+        elements: table.within("elements", 10_000, 100..=1_000_000),
+        search_keys: table.within("search_keys", 1000, 10..=100_000),
+        errors_before_login: table.within("errors_before_login", 3, 1..=1000),
+        errors: table.within("errors", 20, 1..=100_000),
+        login_failures: table.within("login_failures", 3, 1..=1000),
+        chatter: table.within("chatter", 100, 1..=1_000_000),
+        mime_parts: table.within("mime_parts", 1000, 10..=9000),
+        mime_depth: table.within("mime_depth", 50, 5..=100),
+        header_fields: table.within("header_fields", 1000, 50..=100_000),
+        header_size: table.within("header_size", kib(256), kib(16)..=kib(1024)),
+        addresses: table.within("addresses", 2000, 10..=9000),
+        kept: table.within("kept", kib(256), kib(16)..=kib(768)),
+        slowest: table.within("slowest", 100, 1..=1_000_000),
         exempt: table
             .list("exempt")
             .into_iter()
@@ -120,6 +187,8 @@ pub(super) fn read_deadlines(root: &Table<'_>) -> Deadlines {
     Deadlines {
         handshake: table.within("handshake", 15 * SECOND, bounds.clone()),
         greeting: table.within("greeting", MINUTE, bounds.clone()),
+        login: table.within("login", 3 * MINUTE, bounds.clone()),
+        line: table.within("line", MINUTE, bounds.clone()),
         command: table.within("command", 10 * MINUTE, bounds.clone()),
         idle: table.within("idle", 35 * MINUTE, bounds.clone()),
         data: table.within("data", 3 * MINUTE, bounds.clone()),

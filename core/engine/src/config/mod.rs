@@ -17,6 +17,7 @@ mod limits;
 mod listener;
 mod log;
 mod problem;
+mod queues;
 mod secret;
 mod service;
 mod smtp;
@@ -31,11 +32,14 @@ pub use auth::{Auth, Ldap, Throttle};
 pub use byte_count::{ByteCount, ByteCountError};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use duration::{DurationError, format_duration, parse_duration};
+#[cfg(test)]
+pub(crate) use keys::KEYS;
 pub use limits::{Deadlines, Limits, Retention};
 pub use listener::{Bind, BindError, Listener};
 pub use log::{Log, LogFormat, UnknownLogFormat};
 pub use postrider_protocol::secret::Secret;
 pub use problem::{Place, Problem, Severity};
+pub use queues::Queues;
 pub use service::{Program, Service, TlsRule, UnknownProgram, UnknownService};
 pub use smtp::Smtp;
 pub use store::{S3, Store};
@@ -80,6 +84,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a peer, or we, may take.
     pub deadlines: Deadlines,
+    /// How many wait for each part of the house.
+    pub queues: Queues,
     /// What SMTP and LMTP take.
     pub smtp: Smtp,
     /// How long what is no longer needed is kept.
@@ -203,6 +209,7 @@ fn read(root: &Table<'_>, data_dir: Option<&Path>) -> Config {
         auth: auth::read(root),
         limits: limits::read_limits(root),
         deadlines: limits::read_deadlines(root),
+        queues: queues::read(root),
         smtp: smtp::read(root),
         retention: limits::read_retention(root),
         log: log::read(root),

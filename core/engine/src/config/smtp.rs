@@ -9,6 +9,8 @@ use super::source::Table;
 pub struct Smtp {
     /// Recipients of one message (RFC 5321 section 4.5.3.1.8 asks for at least 100).
     pub recipients: u32,
+    /// Accounts that the recipients of one message may lead to.
+    pub accounts: u32,
     /// Received fields after which a message is going in circles (RFC 5321 section 6.3).
     pub hop_count: u32,
     /// What parts a user from a detail, as in `ada+lists@example.com`; none: nothing does.
@@ -32,6 +34,7 @@ pub(super) fn read(root: &Table<'_>) -> Smtp {
     }
     Smtp {
         recipients,
+        accounts: table.within("accounts", 5000, 1..=1_000_000),
         hop_count: table.within("hop_count", 50, 1..=1000),
         recipient_delimiter: read_delimiter(&table),
         postmaster: table.get::<Address>("postmaster").map(|it| it.value),

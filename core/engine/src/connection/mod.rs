@@ -24,6 +24,7 @@ use tracing::Instrument;
 use postrider_protocol::session::{Action, Input, Patience, Session};
 
 use crate::actor::{Drain, Work};
+use crate::limits;
 
 pub(crate) use self::asks::{Asks, Desk};
 pub(crate) use self::imap::ImapAsks;
@@ -159,8 +160,14 @@ async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<En
                     wire.flush().await?;
                     next = Some(session.on(Input::Resume));
                 }
-                Action::Close => return Ok(End::Said),
+                Action::Close => {
+                    session.reached().into_iter().for_each(limits::reached);
+                    return Ok(End::Said);
+                }
             }
+        }
+        if let Some(limit) = session.reached() {
+            limits::reached(limit);
         }
         actions = match next {
             Some(actions) => actions,

@@ -12,10 +12,8 @@ use super::asks::{Asks, Desk};
 use super::wire::Wire;
 use crate::delivery::{Answers, Incoming, Recipient};
 use crate::directory::{Target, Unroutable};
+use crate::limits::{self, Limit};
 use crate::telemetry::metrics::MESSAGES_RECEIVED;
-
-/// Accounts that the recipients of one transaction lead to; more are for another one.
-const TARGETS: usize = 5_000;
 
 /// What SMTP and LMTP differ in here.
 pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'static {
@@ -91,7 +89,8 @@ impl<S: Mail> SmtpAsks<S> {
             }
         };
         let targets: usize = self.recipients.iter().map(|it| it.targets.len()).sum();
-        if targets + route.targets.len() > TARGETS {
+        if targets + route.targets.len() > self.desk.services.config.smtp.accounts as usize {
+            limits::reached(Limit::Accounts);
             return RecipientAnswer::Throttled;
         }
         let size = size.unwrap_or(0);

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use postrider_protocol::message::Address;
+use postrider_protocol::message::mime::Limits;
 use postrider_protocol::message::received::hops;
 use postrider_protocol::message::summary::Summary;
 use postrider_protocol::smtp::ask::{Delivered, Envelope};
@@ -30,6 +31,7 @@ use crate::clock;
 use crate::directory::Target;
 use crate::filter::{Chain, Message, Verdict};
 use crate::index::IndexPool;
+use crate::limits;
 use crate::mailbox::Mailboxes;
 use crate::net::peer::Peer;
 use crate::telemetry::metrics::{DELIVERY_SECONDS, MESSAGE_BYTES, RECIPIENTS};
@@ -94,6 +96,7 @@ pub struct Delivery {
     blobs: BlobPool,
     mailboxes: Mailboxes,
     filters: Chain,
+    limits: Limits,
 }
 
 /// Who gets a message, each account once, and the recipient that led to it.
@@ -124,7 +127,13 @@ impl Delivery {
             blobs,
             mailboxes,
             filters,
+            limits: Limits::default(),
         }
+    }
+
+    /// Takes messages apart within these limits.
+    pub fn reading(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Delivers a message: one outcome for each forward-path, in order.
@@ -300,17 +309,20 @@ impl Delivery {
         now: Timestamp,
     ) -> Result<NewBlob, Error> {
         let deadline = tokio::time::Instant::now() + self.patience;
-        let look = |whole: &[u8]| {
+        let within = self.limits;
+        let look = move |whole: &[u8]| {
             let written = BlobWritten {
                 size: whole.len() as u64,
                 sha256: Sha256::digest(whole).into(),
             };
-            (Summary::of(whole).encode(), written)
+            let summary = Summary::within(whole, &within);
+            (summary.encode(), summary.root.all_flaws(), written)
         };
-        let (summary, written) = spooled
+        let (summary, flaws, written) = spooled
             .scan(prefix.clone(), taker, deadline, look)
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
+        limits::message(flaws);
         let (local, domain) = meta
             .account
             .rsplit_once('@')

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use actix_rt::ArbiterHandle;
 use postrider_protocol::imap::session::{self as imap, ImapSession};
+use postrider_protocol::imap::syntax::args::Bounds;
 use postrider_protocol::lmtp::LmtpSession;
 use postrider_protocol::pop3::{self, Pop3Session};
 use postrider_protocol::sasl::exchange::PlaintextLogin;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::parts::Services;
 use crate::actor::{Handle, Restart, Stage, Supervisor};
-use crate::config::{Listener as Settings, Service, TlsRule};
+use crate::config::{ByteCount, Limits, Listener as Settings, Service, TlsRule};
 use crate::connection::{
     Asks, Connection, Deadlines, Desk, ImapAsks, Parts, Pop3Asks, Signals, SmtpAsks, Wire,
 };
@@ -36,8 +37,6 @@ const RESTART: Restart = Restart {
 };
 /// How long who is turned away may take to hear why.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// The slowest peer that is waited for, octets a second.
-const FLOOR: u64 = 100;
 
 /// A connection that is in, before anybody speaks.
 struct Came {
@@ -90,21 +89,21 @@ impl Door {
             plaintext_login,
             message_size,
             recipients: config.smtp.recipients as usize,
+            errors: config.limits.errors,
+            chatter: config.limits.chatter,
             ..smtp::Config::default()
         };
         let imap = imap::Config {
             hostname: config.hostname.clone(),
             tls,
             plaintext_login,
-            limits: imap::Limits {
-                message: message_size,
-                ..imap::Limits::default()
-            },
+            limits: imap_limits(&config.limits),
         };
         let pop3 = pop3::Config {
             hostname: config.hostname.clone(),
             tls,
             plaintext_login,
+            errors: config.limits.errors,
             ..pop3::Config::default()
         };
         let times = &config.deadlines;
@@ -114,17 +113,17 @@ impl Door {
                 true => times.greeting,
                 false => times.command,
             },
-            line: times.greeting,
+            line: times.line,
             command: times.command,
             idle: times.idle,
-            login: logs_in.then_some(times.greeting * 3),
+            login: logs_in.then_some(times.login),
             reading: Pace {
                 stall: times.data,
-                floor: FLOOR,
+                floor: config.limits.slowest.into(),
             },
             writing: Pace {
                 stall: times.write,
-                floor: FLOOR,
+                floor: config.limits.slowest.into(),
             },
         };
         Self {
@@ -270,6 +269,26 @@ impl Door {
             Service::Pop3 | Service::Pop3s => format!("-ERR [SYS/TEMP] {refused}\r\n"),
             _ => format!("421 4.7.0 {} {refused}\r\n", self.services.config.hostname),
         }
+    }
+}
+
+/// The bounds of IMAP sessions.
+fn imap_limits(limits: &Limits) -> imap::Limits {
+    let octets = |count: ByteCount| usize::try_from(count.0).unwrap_or(usize::MAX);
+    imap::Limits {
+        line_before_login: octets(limits.line_before_login),
+        line: octets(limits.line),
+        command_before_login: octets(limits.command_before_login),
+        command: octets(limits.command),
+        message: limits.message_size.0,
+        errors_before_login: limits.errors_before_login,
+        errors: limits.errors,
+        login_failures: limits.login_failures,
+        syntax: Bounds {
+            nesting: limits.nesting as usize,
+            elements: limits.elements as usize,
+            search_keys: limits.search_keys as usize,
+        },
     }
 }
 

@@ -22,6 +22,7 @@ use crate::delivery::Delivery;
 use crate::directory::Directory;
 use crate::filter::Chain;
 use crate::index::IndexPool;
+use crate::limits;
 use crate::mailbox::{Mailboxes, retention};
 use crate::net::entrance::{Entrance, Security};
 use crate::net::limit::Limiter;
@@ -29,8 +30,6 @@ use crate::net::listener::Socket;
 use crate::net::tls::{Acceptor, Certificates, TlsSettings, self_signed};
 use crate::telemetry;
 
-/// Threads of the service runtime on which the work of pools may block.
-const BLOCKING: usize = 64;
 /// How often certificate files are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(5);
 /// How often left-over files are looked for.
@@ -44,8 +43,9 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         true => telemetry::metrics::Metrics::install().ok(),
         false => None,
     };
+    limits::announce();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let runtime = ServiceRuntime::start(cores.max(2), BLOCKING)?;
+    let runtime = ServiceRuntime::start(cores.max(2), config.queues.threads as usize)?;
     let arbiters = Arbiters::one_per_core()?;
     let (escalation, failures) = Escalation::channel();
     let supervisor = Supervisor::new(escalation).across(&arbiters);
@@ -58,9 +58,25 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         .await
         .map_err(|error| storage("spool", error))?;
     let budget = Budget::new(ByteCount::bytes(config.limits.memory.0));
-    let index = IndexPool::new(index, runtime.clone(), &supervisor);
-    let blobs = BlobPool::new(store, runtime.clone(), PoolLimits::default());
-    let mailboxes = Mailboxes::new(index.clone(), &supervisor);
+    let queues = config.queues;
+    let places = queues.index as usize;
+    let index = IndexPool::with_places(index, runtime.clone(), &supervisor, places);
+    let blobs = BlobPool::new(
+        store,
+        runtime.clone(),
+        PoolLimits {
+            writes: queues.store_writes as usize,
+            reads: queues.store_reads as usize,
+            octets: ByteCount::bytes(queues.store_memory.0),
+            ..PoolLimits::default()
+        },
+    );
+    let mailboxes = Mailboxes::with_bounds(
+        index.clone(),
+        &supervisor,
+        queues.mailboxes as usize,
+        queues.mailbox as usize,
+    );
     let directory = Directory::new(
         index.clone(),
         config.hostname.clone(),
@@ -74,11 +90,15 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         index.clone(),
         blobs.clone(),
         mailboxes.clone(),
-        Chain::new(parts.filters),
-    );
+        Chain::with_places(parts.filters, queues.filter as usize),
+    )
+    .reading(limits::of_messages(&config.limits));
     let auth = Authenticator::new(auth::Parts {
         accounts: Arc::new(index.clone()),
-        passwords: Arc::new(Hasher::start_on_all_cores(config.auth.hash_wait)?),
+        passwords: Arc::new(Hasher::start_on_all_cores(
+            queues.hasher as usize,
+            config.auth.hash_wait,
+        )?),
         settings: config.auth.clone(),
         exempt: config.limits.exempt.clone(),
         deadline: config.deadlines.answer,

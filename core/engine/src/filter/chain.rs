@@ -11,7 +11,7 @@ use super::{Filter, Message, Verdict};
 
 /// How long one filter may take.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Checks of one filter at a time.
+/// Usual checks of one filter at a time.
 const CONCURRENT: usize = 64;
 
 /// What becomes of a message that a filter cannot judge.
@@ -44,10 +44,15 @@ impl std::fmt::Debug for Chain {
 impl Chain {
     /// These filters, asked in this order.
     pub fn new(filters: Vec<(Arc<dyn Filter>, OnFailure)>) -> Self {
+        Self::with_places(filters, CONCURRENT)
+    }
+
+    /// The same, each of which checks so many messages at a time.
+    pub fn with_places(filters: Vec<(Arc<dyn Filter>, OnFailure)>, places: usize) -> Self {
         let link = |(filter, on_failure)| Link {
             filter,
             on_failure,
-            places: Arc::new(Semaphore::new(CONCURRENT)),
+            places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
         };
         Self(filters.into_iter().map(link).collect())
     }

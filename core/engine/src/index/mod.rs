@@ -15,7 +15,7 @@ use writer::{Apply, Writer};
 
 /// How long a read may take. A healthy one takes milliseconds; a disk that hangs must not hold connections for ever.
 const READ_PATIENCE: Duration = Duration::from_secs(30);
-/// Changes that may wait for the writer.
+/// Changes that usually may wait for the writer.
 const PLACES: usize = 4096;
 /// How long a change may wait before it is refused.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,8 +42,18 @@ impl std::fmt::Debug for IndexPool {
 impl IndexPool {
     /// Puts an index to work. Its writer lives where `supervisor` says.
     pub fn new(index: Arc<dyn Index>, runtime: ServiceRuntime, supervisor: &Supervisor) -> Self {
+        Self::with_places(index, runtime, supervisor, PLACES)
+    }
+
+    /// The same, with so many places for changes that wait.
+    pub fn with_places(
+        index: Arc<dyn Index>,
+        runtime: ServiceRuntime,
+        supervisor: &Supervisor,
+        places: usize,
+    ) -> Self {
         let for_writer = index.clone();
-        let writer = supervisor.supervise("index_writer", PLACES, RESTART, move || {
+        let writer = supervisor.supervise("index_writer", places, RESTART, move || {
             Writer::new(for_writer.clone(), runtime.clone())
         });
         Self { index, writer }

@@ -5,7 +5,7 @@
 //! that carries no truth; who gets it reads what is newer than what it has.
 //!
 //! **Invariants.** I3: a snapshot only moves forward. I5 is the session's: it decides when its client hears.
-//! **Bounds.** [`PLACES`] asks a mailbox, [`OPEN`] mailboxes open at a time; 32 octets a message.
+//! **Bounds.** `queues.mailbox` asks a mailbox, `queues.mailboxes` open at a time; 32 octets a message.
 //! **On failure.** Rebuilt from the index; its sessions are marked and look again.
 
 mod actor;
@@ -23,14 +23,15 @@ use postrider_storage::index::MailboxId;
 use crate::actor::{Limits, Registry, RegistryError, Restart, Stage, Stages, Supervisor};
 use crate::connection::Signals;
 use crate::index::IndexPool;
+use crate::limits::{self, Limit};
 
 pub(crate) use actor::Mailbox;
 pub use joined::Joined;
 use joined::Shared;
 
-/// Asks that a mailbox takes at a time.
+/// Asks that a mailbox usually takes at a time.
 pub const PLACES: usize = 64;
-/// Mailboxes open at a time.
+/// Mailboxes usually open at a time.
 pub const OPEN: usize = 100_000;
 /// How long a mailbox stays loaded when nobody has it open.
 pub const LINGER: Duration = Duration::from_secs(30);
@@ -59,13 +60,23 @@ impl std::fmt::Debug for Mailboxes {
 }
 
 impl Mailboxes {
-    /// No mailbox open yet.
+    /// No mailbox open yet; the usual bounds.
     pub fn new(index: IndexPool, supervisor: &Supervisor) -> Self {
+        Self::with_bounds(index, supervisor, OPEN, PLACES)
+    }
+
+    /// No mailbox open yet; `open` at a time, each with so many `places` for asks.
+    pub fn with_bounds(
+        index: IndexPool,
+        supervisor: &Supervisor,
+        open: usize,
+        places: usize,
+    ) -> Self {
         let shared: Arc<DashMap<MailboxId, Arc<Shared>>> = Arc::default();
         let (for_actor, known) = (index.clone(), shared.clone());
         let limits = Limits {
-            open: OPEN,
-            places: PLACES,
+            open,
+            places,
             linger: LINGER,
         };
         let make = move |id: &MailboxId, _: &_| {
@@ -88,10 +99,10 @@ impl Mailboxes {
     /// [`Error::NotFound`] if it is not there, [`Error::Unavailable`] if too many are open or the index is away.
     pub async fn join(&self, id: MailboxId, signals: Signals) -> Result<Joined, Error> {
         let handle = self.open.open(&id).await.map_err(|error| match error {
-            RegistryError::Full => Error::Limit {
-                what: "open mailboxes",
-                limit: OPEN as u64,
-            },
+            RegistryError::Full => {
+                limits::reached(Limit::Mailboxes);
+                Error::Unavailable("too many open mailboxes".to_owned())
+            }
             RegistryError::Closed => Error::Unavailable(error.to_string()),
         })?;
         Joined::new(id, handle, self.index.clone(), signals).await

@@ -160,6 +160,11 @@ impl Limiter {
         self.wait(|| self.try_slot(service)).await
     }
 
+    /// Whether no slot is free.
+    pub fn is_full(&self) -> bool {
+        self.open() >= self.0.limits.load().total
+    }
+
     /// Waits until a slot is free, without taking it.
     pub async fn free(&self) {
         self.wait(|| (self.open() < self.0.limits.load().total).then_some(()))

@@ -25,6 +25,7 @@ use super::limit::{Limiter, Slot};
 use super::peer::{Remote, canonical};
 use super::stream::Plain;
 use crate::config::{Bind, Service};
+use crate::limits::{self, Limit};
 use crate::telemetry::metrics::{ACCEPT_ERRORS, CONNECTIONS};
 
 /// Connections that the kernel holds until they are accepted; it takes less if `somaxconn` is less.
@@ -180,7 +181,11 @@ async fn accept_loop(
     let mut backoff = Backoff::default();
     let work = async {
         loop {
-            limiter.free().await;
+            if limiter.is_full() {
+                // Told once for each time that clients must wait in the backlog.
+                limits::reached(Limit::Connections);
+                limiter.free().await;
+            }
             match source.next().await {
                 Ok((transport, remote, local)) => {
                     backoff.reset();

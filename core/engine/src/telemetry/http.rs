@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Metrics;
 
 /// Connections at once.
-const CONNECTIONS: usize = 32;
+pub(crate) const CONNECTIONS: usize = 32;
 /// Octets of a request's header.
 const HEADER_OCTETS: usize = 16 * 1024;
 /// Fields of a request's header.

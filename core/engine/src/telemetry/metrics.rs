@@ -81,6 +81,7 @@ metrics! {
     TLS_CERTIFICATE_EXPIRY = "postrider_tls_certificate_expiry_timestamp_seconds", Gauge, Seconds, "When a certificate expires, in seconds since 1970, by file.";
     TLS_CERTIFICATE_RELOADS = "postrider_tls_certificate_reloads_total", Counter, Count, "Changed certificates, by outcome (replaced, refused).";
     CONNECTION_TIMEOUTS = "postrider_connection_timeouts_total", Counter, Count, "Connections closed because the peer was silent or did not read, by service.";
+    LIMITS_REACHED = "postrider_limits_reached_total", Counter, Count, "Times that something met a limit of core/LIMITS.md, by limit.";
     CONNECTION_BYTES = "postrider_connection_bytes_total", Counter, Bytes, "Octets of connections that are over, by service and direction (in, out).";
     COMMANDS = "postrider_commands_total", Counter, Count, "Commands handled, by service and command.";
     COMMAND_SECONDS = "postrider_command_seconds", Histogram(SECONDS), Seconds, "Time from a command's line to its answer, by service and command.";

@@ -20,6 +20,7 @@ pub(super) use self::step::{Event, For, Step, Then};
 
 pub(super) use self::tell::{flags_of, mailbox_flags};
 
+use crate::limit::Limit;
 use crate::sasl::exchange::Channel;
 use crate::session::{Action, Input, Output, Patience, Receive, Received, Session, SpoolStart};
 use crate::tls::Secrecy;
@@ -29,7 +30,6 @@ use super::ask::{Answer, Ask, Synced, Trouble};
 use super::command::{self, Refusal, Spec};
 use super::response::code::Code;
 use super::response::condition::{self, Condition};
-use super::response::trouble::{Missing, refusal};
 use super::syntax::command::{Command, CommandError, Numbering};
 use super::types::Uid;
 use super::view::Expunges;
@@ -77,6 +77,7 @@ pub struct ImapSession {
     /// Something changed that the client has not been told.
     behind: bool,
     last_command: &'static str,
+    reached: Option<Limit>,
 }
 
 impl std::fmt::Debug for ImapSession {
@@ -96,7 +97,10 @@ impl Session for ImapSession {
         match input {
             Input::Open => self.greet(),
             Input::Line(line) => self.on_line(line),
-            Input::LineTooLong => self.on_broken_line("line too long"),
+            Input::LineTooLong => {
+                self.reach(Limit::Line);
+                self.on_broken_line("line too long");
+            }
             Input::BareNewline => self.on_broken_line("lines end with CRLF"),
             Input::Literal(octets) => self.assembly.literal(octets),
             Input::Received(received) => self.on_received(received),
@@ -130,6 +134,10 @@ impl Session for ImapSession {
             _ => Patience::Idle,
         }
     }
+
+    fn reached(&mut self) -> Option<Limit> {
+        self.reached.take()
+    }
 }
 
 impl ImapSession {
@@ -149,7 +157,13 @@ impl ImapSession {
             open: None,
             behind: false,
             last_command: "",
+            reached: None,
         }
+    }
+
+    /// The client met a bound.
+    pub(super) fn reach(&mut self, limit: Limit) {
+        self.reached = Some(limit);
     }
 
     /// Its state.
@@ -245,10 +259,14 @@ impl ImapSession {
                 self.out.push(Action::Receive(Receive::Discard { octets }));
             }
             Assembled::Refused { tag, text } => {
+                self.reach(Limit::Command);
                 self.out.line(format!("{tag} BAD [TOOBIG] {text}"));
                 self.count_error();
             }
-            Assembled::Hopeless => self.bye("literal too large"),
+            Assembled::Hopeless => {
+                self.reach(Limit::Literal);
+                self.bye("literal too large");
+            }
         }
     }
 
@@ -274,6 +292,7 @@ impl ImapSession {
                 return self.misunderstood(tag, "expected a command");
             }
         };
+        command.args.bound(self.config.limits.syntax);
         if let Some(spec) = self.admit(&command) {
             let result = (spec.run)(self, &mut command.args);
             self.proceed(result);
@@ -285,6 +304,7 @@ impl ImapSession {
         let Ok(mut command) = Command::parse(command, self.utf8()) else {
             return self.bye("internal error");
         };
+        command.args.bound(self.config.limits.syntax);
         if self.admit(&command).is_some() {
             let result = command::append::begin(self, &mut command.args, octets, sync);
             self.proceed(result);
@@ -429,6 +449,9 @@ impl ImapSession {
                 );
             }
             Err(refusal) => {
+                if let Some(limit) = refusal.limit() {
+                    self.reach(limit);
+                }
                 bad = matches!(refusal, Refusal::Bad(_) | Refusal::Syntax(_));
                 refusal.write(&open.tag, self.out.text());
             }
@@ -439,6 +462,7 @@ impl ImapSession {
         if self.state == State::Logout {
             self.out.push(Action::Close);
         } else if self.login_failures >= self.config.limits.login_failures {
+            self.reach(Limit::LoginFailures);
             self.bye("too many failed logins");
         } else if bad {
             self.count_error();
@@ -452,6 +476,7 @@ impl ImapSession {
             _ => self.config.limits.errors,
         };
         if self.errors >= limit {
+            self.reach(Limit::Errors);
             self.bye("too many errors");
         }
     }
@@ -463,13 +488,6 @@ impl ImapSession {
         if self.selected.as_ref().is_some_and(|it| it.view.owes()) {
             self.behind = true;
         }
-    }
-}
-
-impl From<Trouble> for Refusal {
-    fn from(trouble: Trouble) -> Refusal {
-        let (code, text) = refusal(trouble, Missing::NonExistent);
-        Refusal::No(code, text)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::limit::Limit;
 use crate::session::{Action, Input, Patience, Session};
 use crate::smtp::ask::{Answer, Ask, Delivered};
 use crate::smtp::command::{
@@ -101,6 +102,10 @@ impl Session for LmtpSession {
 
     fn line_limit(&self) -> usize {
         self.0.line_limit()
+    }
+
+    fn reached(&mut self) -> Option<Limit> {
+        self.0.reached()
     }
 
     fn patience(&self) -> Patience {

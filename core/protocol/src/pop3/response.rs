@@ -4,6 +4,7 @@
 //! **Invariants.** A text is fixed: nothing a peer sent and no detail of our own trouble comes back in it.
 
 use super::ask::{BodyAnswer, Opened, Removed};
+use crate::limit::Limit;
 use crate::sasl::{Failure, Verdict};
 
 /// A response of one line without data.
@@ -52,6 +53,15 @@ pub(crate) enum Status {
 }
 
 impl Response {
+    /// The bound that the client met, if that is why.
+    pub const fn limit(self) -> Option<Limit> {
+        match self {
+            Self::LineTooLong => Some(Limit::Line),
+            Self::TooManyErrors => Some(Limit::Errors),
+            _ => None,
+        }
+    }
+
     /// Status, response code, text.
     const fn parts(self) -> (Status, Option<&'static str>, &'static str) {
         const AUTH: Option<&str> = Some("AUTH");

@@ -12,6 +12,7 @@ use super::command::{self, Access, Args, COMMANDS, Step};
 use super::config::Config;
 use super::maildrop::{Listing, Maildrop};
 use super::response::{Response, Status};
+use crate::limit::Limit;
 use crate::sasl::{Channel, Exchange, RESPONSE_LIMIT, Verdict};
 use crate::session::{Action, BATCH, Framing, Input, Output, Patience, Session};
 use crate::tls::Secrecy;
@@ -28,6 +29,7 @@ pub struct Pop3Session {
     waiting: Waiting,
     errors: u32,
     last_command: &'static str,
+    reached: Option<Limit>,
 }
 
 /// The states of RFC 1939 section 3.
@@ -91,6 +93,7 @@ impl Pop3Session {
             waiting: Waiting::Open,
             errors: 0,
             last_command: "",
+            reached: None,
         }
     }
 
@@ -194,6 +197,7 @@ impl Pop3Session {
         if self.errors >= self.config.errors && response.status() == Status::Err {
             response = Response::TooManyErrors;
         }
+        self.reached = response.limit().or(self.reached);
         out.line(response.line());
         self.waiting = Waiting::Command;
         if response.ends_session() {
@@ -339,6 +343,10 @@ impl Session for Pop3Session {
             }
             _ => command::LINE - 2,
         }
+    }
+
+    fn reached(&mut self) -> Option<Limit> {
+        self.reached.take()
     }
 
     fn patience(&self) -> Patience {

@@ -6,6 +6,7 @@
 use bytes::BytesMut;
 
 use super::ask::{Delivered, RecipientAnswer, SenderAnswer};
+use crate::limit::Limit;
 use crate::sasl::{Failure, Verdict};
 use crate::session::ReceiveFault;
 
@@ -73,6 +74,17 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// The bound that the client met, if that is why.
+    pub const fn limit(self) -> Option<Limit> {
+        match self {
+            Self::LineTooLong | Self::ResponseTooLong => Some(Limit::Line),
+            Self::MessageTooLarge => Some(Limit::MessageSize),
+            Self::TooManyRecipients => Some(Limit::Recipients),
+            Self::TooManyErrors => Some(Limit::Errors),
+            _ => None,
+        }
+    }
+
     /// Reply code, enhanced status code (none for 354, RFC 2034 section 4), text.
     const fn parts(self) -> (u16, Option<&'static str>, &'static str) {
         match self {

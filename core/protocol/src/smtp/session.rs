@@ -14,6 +14,7 @@ use super::dialect::{Dialect, Ending, Harvest, SMTP};
 use super::reply::{Reply, write_lines};
 use super::syntax::Args;
 use super::transaction::{Chunks, Hello, Position, State, Transaction};
+use crate::limit::Limit;
 use crate::message::address::Address;
 use crate::sasl::{Channel, Exchange, RESPONSE_LIMIT, Verdict, offered};
 use crate::session::{Action, Input, Output, Patience, Receive, ReceiveFault, Session};
@@ -32,6 +33,7 @@ pub struct SmtpSession {
     errors: u32,
     chatter: u32,
     last_command: &'static str,
+    reached: Option<Limit>,
 }
 
 /// What must come in next.
@@ -83,6 +85,7 @@ impl SmtpSession {
             errors: 0,
             chatter: 0,
             last_command: "",
+            reached: None,
         }
     }
 
@@ -161,6 +164,7 @@ impl SmtpSession {
     pub(crate) fn chatters(&mut self) -> bool {
         self.chatter = self.chatter.saturating_add(1);
         if self.chatter > self.config.chatter {
+            self.reached = Some(Limit::Chatter);
             self.errors = self.errors.saturating_add(1);
         }
         self.errors >= self.config.errors
@@ -255,6 +259,7 @@ impl SmtpSession {
             true => Reply::TooManyErrors,
             false => reply,
         };
+        self.reached = reply.limit().or(self.reached);
         reply.write(&self.config.hostname, out.text());
         self.waiting = Waiting::Command;
         if reply.ends_session() {
@@ -269,6 +274,7 @@ impl SmtpSession {
             return self.reply(*reply, out);
         }
         for reply in replies {
+            self.reached = reply.limit().or(self.reached);
             reply.write(&self.config.hostname, out.text());
         }
         self.waiting = Waiting::Command;
@@ -453,6 +459,10 @@ impl Session for SmtpSession {
             _ if self.account.is_none() && self.mechanisms().next().is_some() => RESPONSE_LIMIT,
             _ => command::mail::LIMIT - 2,
         }
+    }
+
+    fn reached(&mut self) -> Option<Limit> {
+        self.reached.take()
     }
 
     fn patience(&self) -> Patience {

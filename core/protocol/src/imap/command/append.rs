@@ -71,6 +71,7 @@ fn refuse(
         return Err(refusal);
     }
     if octets > session.config.limits.message.saturating_mul(2) {
+        session.reach(Limit::Literal);
         session.bye("literal too large");
         return Step::silent();
     }

@@ -38,6 +38,7 @@ use super::response::trouble::{Missing, refusal};
 use super::session::{Event, For, ImapSession, State, Step};
 use super::syntax::mailbox::{MailboxName, NameError};
 use super::syntax::{Args, ArgumentError, Command, SyntaxError, Utf8};
+use crate::limit::Limit;
 
 /// Where and how a command may run.
 pub(super) struct Spec {
@@ -135,7 +136,26 @@ impl From<SyntaxError> for Refusal {
     }
 }
 
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Refusal {
+        let (code, text) = refusal(trouble, Missing::NonExistent);
+        Refusal::No(code, text)
+    }
+}
+
 impl Refusal {
+    /// The bound that the client met, if that is why.
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Refusal::Syntax(error) => error.limit(),
+            Refusal::No(Some(Code::TooBig), _) => Some(Limit::MessageSize),
+            Refusal::No(Some(Code::Limit), text) if text.ends_with("mailboxes") => {
+                Some(Limit::Mailboxes)
+            }
+            _ => None,
+        }
+    }
+
     /// Writes the tagged response.
     pub fn write(&self, tag: &str, out: &mut BytesMut) {
         match self {

@@ -1,5 +1,6 @@
 //! What a session is told at its birth, and the numbers that bound it.
 
+use crate::imap::syntax::args::Bounds;
 use crate::sasl::exchange::PlaintextLogin;
 use crate::tls::Tls;
 
@@ -22,6 +23,8 @@ pub struct Limits {
     pub errors: u32,
     /// Failed logins before the connection is closed.
     pub login_failures: u32,
+    /// How much one command may hold.
+    pub syntax: Bounds,
 }
 
 impl Default for Limits {
@@ -35,6 +38,7 @@ impl Default for Limits {
             errors_before_login: 3,
             errors: 20,
             login_failures: 3,
+            syntax: Bounds::USUAL,
         }
     }
 }

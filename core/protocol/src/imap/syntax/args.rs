@@ -4,19 +4,45 @@
 //! (`a1 LOGIN {3}\r\nada {6+}\r\nsecret`).
 //!
 //! **Invariants.** A rule that fails says what it expected, in a fixed text; nothing of the input is repeated.
-//! **Bounds.** Each octet is looked at a constant number of times; at most [`DEPTH`] levels are nested;
-//! a list has at most [`ELEMENTS`] elements.
+//! **Bounds.** Each octet is looked at a constant number of times; [`Bounds`] say how deep is nested and how long lists are.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use super::literal::LiteralHeader;
+use crate::limit::Limit;
 
-/// Parentheses and search keys may be nested this deep.
-pub const DEPTH: usize = 50;
+/// How much one command may hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Levels of parentheses and search keys.
+    pub nesting: usize,
+    /// Elements of a parenthesised list or a sequence set.
+    pub elements: usize,
+    /// Keys of a search, in all.
+    pub search_keys: usize,
+}
 
-/// A parenthesised list has at most this many elements.
-pub const ELEMENTS: usize = 10_000;
+impl Bounds {
+    /// What clients need, many times over.
+    pub const USUAL: Self = Self {
+        nesting: 50,
+        elements: 10_000,
+        search_keys: 1000,
+    };
+}
+
+/// Usual levels.
+pub const DEPTH: usize = Bounds::USUAL.nesting;
+
+/// Usual length of a list.
+pub const ELEMENTS: usize = Bounds::USUAL.elements;
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
 
 /// Whether 8-bit text stands in quoted strings and mailbox names are UTF-8: after `ENABLE IMAP4rev2` or
 /// `ENABLE UTF8=ACCEPT` (RFC 9051 section 5.1, RFC 6855 section 3).
@@ -37,6 +63,32 @@ pub struct SyntaxError {
     pub expected: &'static str,
 }
 
+impl SyntaxError {
+    pub(super) const NESTING: Self = Self {
+        expected: "fewer nested levels",
+    };
+    pub(super) const LIST: Self = Self {
+        expected: "a list of fewer elements",
+    };
+    pub(super) const SET: Self = Self {
+        expected: "a set of fewer elements",
+    };
+    pub(super) const KEYS: Self = Self {
+        expected: "fewer search keys",
+    };
+
+    /// The bound that was reached, if the grammar was kept otherwise.
+    pub fn limit(&self) -> Option<Limit> {
+        match *self {
+            Self::NESTING => Some(Limit::Nesting),
+            Self::KEYS => Some(Limit::SearchKeys),
+            Self::LIST | Self::SET => Some(Limit::Elements),
+            Self { expected } if expected.contains("at most") => Some(Limit::Elements),
+            _ => None,
+        }
+    }
+}
+
 /// The result of a rule.
 pub type Parsed<T> = Result<T, SyntaxError>;
 
@@ -51,6 +103,7 @@ pub struct Args<'a> {
     rest: &'a [u8],
     depth: usize,
     utf8: Utf8,
+    bounds: Bounds,
 }
 
 impl<'a> Args<'a> {
@@ -60,7 +113,18 @@ impl<'a> Args<'a> {
             rest,
             depth: 0,
             utf8,
+            bounds: Bounds::USUAL,
         }
+    }
+
+    /// Sets other bounds than the usual ones.
+    pub fn bound(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// How much it may hold.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// Whether UTF-8 is on.
@@ -348,11 +412,8 @@ impl<'a> Args<'a> {
             let mut items = vec![item(args)?];
             while !args.try_octet(b')') {
                 args.octet(b' ', "a space or a closing parenthesis")?;
-                if items.len() == ELEMENTS {
-                    return Err(SyntaxError {
-                        expected: "a list of at most 10000 elements",
-                    }
-                    .into());
+                if items.len() >= args.bounds.elements {
+                    return Err(SyntaxError::LIST.into());
                 }
                 items.push(item(args)?);
             }
@@ -365,11 +426,8 @@ impl<'a> Args<'a> {
         &mut self,
         rule: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        if self.depth == DEPTH {
-            return Err(SyntaxError {
-                expected: "at most 50 nested levels",
-            }
-            .into());
+        if self.depth >= self.bounds.nesting {
+            return Err(SyntaxError::NESTING.into());
         }
         self.depth += 1;
         let parsed = rule(self);

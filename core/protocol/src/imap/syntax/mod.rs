@@ -10,7 +10,7 @@
 //!
 //! **Invariants.** Strict: one space where the grammar says SP, nothing left over, every number in its range.
 //! What is refused is refused with a fixed text. **Bounds.** Work is linear in the length of the command;
-//! nesting, list and set lengths are limited ([`args::DEPTH`], [`args::ELEMENTS`], [`sequence::ELEMENTS`]).
+//! nesting, list and set lengths are limited ([`args::Bounds`]).
 
 pub mod append;
 pub mod args;

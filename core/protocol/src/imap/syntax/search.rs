@@ -1,7 +1,7 @@
 //! SEARCH (RFC 9051 section 6.4.4; RFC 3501 section 6.4.4; RFC 5032; RFC 7162 section 3.1.5; RFC 8474; RFC 8514).
 //!
 //! Strings are decoded from the search's charset. Dates are compared by day, without zones, as the RFC says.
-//! **Bounds.** At most [`DEPTH`] nested keys and [`KEYS`] keys in all.
+//! **Bounds.** [`Bounds`](super::args::Bounds): nested keys, and keys in all.
 
 use super::args::{Args, Parsed, SyntaxError, expected};
 use super::charset::Charset;
@@ -14,8 +14,8 @@ use crate::message::date::Date;
 
 pub use super::args::DEPTH;
 
-/// Most keys of one search, at all levels together.
-pub const KEYS: usize = 1000;
+/// Usual number of keys of one search, at all levels together.
+pub const KEYS: usize = super::args::Bounds::USUAL.search_keys;
 
 /// `search = "SEARCH" [search-return-opts] SP search-program`
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -190,7 +190,7 @@ impl SearchKey {
     pub fn parse(args: &mut Args<'_>, charset: Charset) -> Parsed<Self> {
         let mut keys = Keys {
             charset,
-            left: KEYS,
+            left: args.bounds().search_keys,
         };
         let mut all = vec![keys.key(args)?];
         while args.try_sp() {
@@ -243,7 +243,7 @@ impl Keys {
     /// `search-key`
     fn key(&mut self, args: &mut Args<'_>) -> Parsed<SearchKey> {
         if self.left == 0 {
-            return expected("at most 1000 search keys");
+            return Err(SyntaxError::KEYS);
         }
         self.left -= 1;
         match args.peek() {

@@ -3,7 +3,7 @@
 //! A [`SequenceSet`] may hold `*`, ranges in either order and repetitions; against the largest number in use it
 //! resolves to a [`NumberSet`], which is sorted, disjoint and compact whatever was written.
 //!
-//! **Bounds.** A client's set has at most [`ELEMENTS`] elements. A range costs the same whatever it spans.
+//! **Bounds.** A client's set has at most [`Bounds::elements`](super::args::Bounds) elements. A range costs the same whatever it spans.
 
 use std::fmt::{self, Write};
 use std::num::NonZeroU32;
@@ -11,11 +11,10 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
-use super::args::{Args, Parsed, expected};
+use super::args::{Args, Parsed, SyntaxError, expected};
 use crate::imap::types::{SeqNum, Uid};
 
-/// A client's set has at most this many elements.
-pub const ELEMENTS: usize = 10_000;
+pub use super::args::ELEMENTS;
 
 /// A kind of message number: UIDs and sequence numbers have sets, and the sets do not mix.
 pub trait Number: Copy + Ord + fmt::Debug {
@@ -70,8 +69,8 @@ impl SequenceSet {
         }
         let mut elements = Vec::new();
         loop {
-            if elements.len() == ELEMENTS {
-                return expected("a set of at most 10000 elements");
+            if elements.len() >= args.bounds().elements {
+                return Err(SyntaxError::SET);
             }
             let first = bound(args)?;
             let last = match args.try_octet(b':') {

@@ -1,0 +1,198 @@
+//! `core/LIMITS.md` against the code: every limit has one row there, and every row is true.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use postrider_protocol::imap::syntax::{fetch, list, section};
+use postrider_protocol::message::parameter;
+use postrider_protocol::pop3::{self, Pop3Session};
+use postrider_protocol::sasl::RESPONSE_LIMIT;
+use postrider_protocol::session::Session;
+use postrider_storage::index::MAILBOX_LIMIT;
+
+use super::*;
+use crate::config::{Config, KEYS};
+use crate::telemetry::metrics::METRICS;
+
+const PAGE: &str = include_str!("../../../LIMITS.md");
+const EXAMPLE: &str = include_str!("../../../../examples/postrider.toml");
+
+/// One limit.
+#[derive(Debug)]
+struct Row {
+    what: String,
+    setting: String,
+    default: String,
+    unit: String,
+    told: String,
+    counted: String,
+}
+
+fn rows() -> Vec<Row> {
+    let rows = PAGE.lines().filter(|line| {
+        line.starts_with("| ") && !line.starts_with("| What") && !line.starts_with("| ---")
+    });
+    let row = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [what, setting, default, unit, told, counted] = cells[..] else {
+            panic!("a row without six cells: {line}");
+        };
+        Row {
+            what: what.to_owned(),
+            setting: setting.trim_matches('`').to_owned(),
+            default: default.to_owned(),
+            unit: unit.to_owned(),
+            told: told.to_owned(),
+            counted: counted.trim_matches('`').to_owned(),
+        }
+    };
+    let rows: Vec<_> = rows.map(row).collect();
+    assert!(rows.len() > 50, "the rows are read");
+    rows
+}
+
+/// The defaults as the example shows them, which the configuration's own tests hold against what is read.
+fn defaults() -> BTreeMap<String, String> {
+    let mut section = String::new();
+    let mut defaults = BTreeMap::new();
+    for line in EXAMPLE.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else if let Some((key, value)) =
+            line.strip_prefix('#').and_then(|it| it.split_once(" = "))
+            && key
+                .bytes()
+                .all(|octet| octet.is_ascii_lowercase() || octet == b'_')
+        {
+            defaults.insert(
+                format!("{section}.{key}"),
+                value.trim_matches('"').to_owned(),
+            );
+        }
+    }
+    defaults
+}
+
+#[test]
+fn every_row_has_its_default_and_says_what_happens() {
+    let defaults = defaults();
+    for row in rows() {
+        assert!(!row.unit.is_empty() && !row.told.is_empty(), "{row:?}");
+        if row.setting == "fixed" {
+            continue;
+        }
+        assert!(KEYS.contains(&row.setting.as_str()), "no such key: {row:?}");
+        let default = defaults.get(&row.setting);
+        assert_eq!(default, Some(&row.default), "{row:?}");
+    }
+}
+
+#[test]
+fn every_setting_that_bounds_something_has_one_row() {
+    let bounds = |key: &&&str| {
+        let sections = ["limits.", "deadlines.", "queues.", "auth.throttle."];
+        let single = [
+            "smtp.recipients",
+            "smtp.accounts",
+            "smtp.hop_count",
+            "auth.hash_wait",
+        ];
+        sections.iter().any(|it| key.starts_with(it)) || single.contains(*key)
+    };
+    let rows = rows();
+    // Networks, not a number.
+    for key in KEYS
+        .iter()
+        .filter(bounds)
+        .filter(|it| **it != "limits.exempt")
+    {
+        let count = rows.iter().filter(|row| row.setting == *key).count();
+        assert_eq!(count, 1, "{key}");
+    }
+    let mut names: Vec<_> = rows.iter().map(|row| &row.what).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), rows.len(), "two rows of one name");
+}
+
+#[test]
+fn every_limit_is_counted_by_a_metric_that_exists() {
+    let mut counted = BTreeSet::new();
+    for row in rows() {
+        let (name, label) = row.counted.split_once('{').unwrap_or((&row.counted, ""));
+        let metric = METRICS.iter().find(|it| it.name == name);
+        let metric = metric.unwrap_or_else(|| panic!("no such metric: {row:?}"));
+        let value = label.split('"').nth(1).unwrap_or_default();
+        match name {
+            LIMITS_REACHED => {
+                assert!(Limit::ALL.iter().any(|it| it.name() == value), "{row:?}");
+                counted.insert(value.to_owned());
+            }
+            // The table of metrics names the values of their labels.
+            _ if value.is_empty() || label.starts_with("actor") => {}
+            _ => assert!(metric.help.contains(value), "{row:?}"),
+        }
+    }
+    let all: BTreeSet<_> = Limit::ALL.iter().map(|it| it.name().to_owned()).collect();
+    assert_eq!(counted, all, "limits that the page does not know");
+}
+
+#[test]
+fn fixed_numbers_are_those_of_the_code() {
+    let rows = rows();
+    let is = |what: &str, number: u64| {
+        let mut found = rows.iter().filter(|row| row.what.starts_with(what));
+        let row = found.next().unwrap_or_else(|| panic!("no row: {what}"));
+        assert_eq!(
+            (row.setting.as_str(), &row.default),
+            ("fixed", &number.to_string()),
+            "{what}"
+        );
+    };
+    let pop3 = Pop3Session::new(Arc::new(pop3::Config::default()));
+    is("A line of POP3", pop3.line_limit() as u64 + 2);
+    is(
+        "A line of SMTP",
+        postrider_protocol::smtp::LINE_LIMIT as u64,
+    );
+    is("A response of a SASL", RESPONSE_LIMIT as u64);
+    is("Items of a FETCH", fetch::ITEMS as u64);
+    is("Header fields of a FETCH", section::FIELDS as u64);
+    is("Levels of a part number", section::LEVELS as u64);
+    is("Patterns of a LIST", list::PATTERNS as u64);
+    is("Mailboxes of an account", MAILBOX_LIMIT);
+    is("Pipelined octets", crate::net::buffer::CAPACITY as u64);
+    is(
+        "Accounts that one recipient",
+        crate::directory::TARGETS as u64,
+    );
+    is("Parameters of a header field", parameter::PARAMETERS as u64);
+    is(
+        "Metrics and health",
+        crate::telemetry::http::CONNECTIONS as u64,
+    );
+}
+
+#[test]
+fn the_defaults_of_the_parts_are_those_of_the_configuration() {
+    let config = Config::embedded("/nowhere".as_ref());
+    let (limits, queues) = (&config.limits, config.queues);
+    assert_eq!(
+        of_messages(limits),
+        postrider_protocol::message::mime::Limits::default()
+    );
+    assert_eq!(queues.mailbox as usize, crate::mailbox::PLACES);
+    assert_eq!(queues.mailboxes as usize, crate::mailbox::OPEN);
+    assert_eq!(queues.hasher as usize, crate::auth::PLACES);
+    let usual = postrider_protocol::smtp::Config::default();
+    assert_eq!(
+        (limits.errors, limits.chatter),
+        (usual.errors, usual.chatter)
+    );
+    let net = crate::net::limit::Limits::from(limits);
+    assert_eq!(net, crate::net::limit::Limits::default());
+    assert_eq!(
+        u64::from(limits.slowest),
+        crate::net::deadline::Pace::default().floor
+    );
+}
