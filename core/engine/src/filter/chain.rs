@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use postrider_protocol::line::Newlines;
 use tokio::sync::Semaphore;
 
 use super::{Filter, Message, Verdict};
@@ -102,8 +103,14 @@ impl Link {
     }
 }
 
-/// Whether these are whole header fields, so that a filter cannot end the header by accident.
+/// Whether these are whole header fields, so that a filter cannot end the header by accident, nor bring an octet into a message that
+/// is refused from every peer: CR and LF outside of a CRLF, and NUL.
 fn is_header(octets: &[u8]) -> bool {
+    let mut newlines = Newlines::default();
+    newlines.look(octets);
+    if newlines.end() || octets.contains(&0) {
+        return false;
+    }
     if octets.is_empty() {
         return true;
     }
@@ -116,7 +123,8 @@ fn is_header(octets: &[u8]) -> bool {
     let mut first = true;
     lines.all(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let folded = !first && matches!(line.first(), Some(b' ' | b'\t'));
+        let folded =
+            !first && matches!(line.first(), Some(b' ' | b'\t')) && !line.trim_ascii().is_empty();
         first = false;
         let named = line
             .iter()
@@ -142,6 +150,12 @@ mod tests {
             b"no colon\r\n",
             b" A: b\r\n",
             b"A b: c\r\n",
+            b"X: y\rZ: w\r\n",
+            b"X: y\nZ: w\r\n",
+            b"X: y\r\r\n",
+            b"X: y\r\n \r\n",
+            b"X: y\n",
+            b"X: \0\r\n",
         ] {
             assert!(!is_header(bad), "{bad:?}");
         }
