@@ -191,6 +191,8 @@ impl Directory {
         if !known.domain.ok_or(Unroutable::Foreign)?.active {
             return Err(Unroutable::Disabled);
         }
+        // The address as it was written, then without its detail: what is said of `ada+lists` goes before what is said of `ada`,
+        // be it an alias or an account.
         for found in &known.addresses {
             // An alias to itself means "and keep a copy": the account gets it too.
             let aliases = parsed(&found.destinations);
@@ -207,12 +209,12 @@ impl Directory {
                     aliases: others,
                 });
             }
-        }
-        if let Some(target) = target_of(&known.addresses)? {
-            return Ok(Hop {
-                target: Some(target),
-                aliases: Vec::new(),
-            });
+            if let Some(target) = target_of(std::slice::from_ref(found))? {
+                return Ok(Hop {
+                    target: Some(target),
+                    aliases: Vec::new(),
+                });
+            }
         }
         if catch_all == CatchAll::Followed {
             let aliases = self.destinations(format!("@{name}")).await?;
@@ -259,14 +261,10 @@ impl Directory {
                 return Ok(search.into());
             }
         }
-        let accounts = self
+        let first = self
             .index
-            .read(|index| index.accounts(Some(domain)))
-            .await?;
-        let first = accounts
-            .into_iter()
-            .filter(Account::enabled)
-            .min_by_key(|account| account.id)
+            .read(|index| index.first_account(domain))
+            .await?
             .ok_or(Unroutable::Unknown)?;
         let id = first.id;
         let inbox = self

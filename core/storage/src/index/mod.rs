@@ -54,6 +54,12 @@ pub trait Index: Send + Sync + 'static {
     async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error>;
     /// All accounts by address, of one domain if named.
     async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error>;
+    /// The oldest account of a domain that may get mail: who reads what is written to its postmaster.
+    async fn first_account(&self, domain: &str) -> Result<Option<Account>, Error> {
+        let accounts = self.accounts(Some(domain)).await?;
+        let enabled = accounts.into_iter().filter(Account::enabled);
+        Ok(enabled.min_by_key(|account| account.id))
+    }
     /// Where mail for `source` (an address or `@domain`) leads: destinations of its active aliases.
     async fn destinations(&self, source: &str) -> Result<Vec<String>, Error>;
     /// What the index knows of addresses of one domain, as one consistent state: what a delivery asks first.

@@ -37,18 +37,24 @@ impl Home {
             }))
             .await;
         }
-        let accounts = ["ada@a.test", "bob@a.test"].map(|email| NewAccount {
+        for email in ["ada@a.test", "bob@a.test"] {
+            home.account(email).await;
+        }
+        home
+    }
+
+    async fn account(&self, email: &str) {
+        let account = NewAccount {
             email: email.into(),
             password: None,
             quota: None,
             auth: AuthType::Local,
-        });
-        home.change(Change::AddAccounts(AddAccounts {
-            accounts: accounts.into(),
+        };
+        self.change(Change::AddAccounts(AddAccounts {
+            accounts: vec![account],
             now: NOW,
         }))
         .await;
-        home
     }
 
     async fn change(&self, change: Change) {
@@ -125,6 +131,19 @@ async fn aliases_lists_catch_all_and_own_copies() {
         home.route("out@a.test").await,
         Err(Unroutable::ForeignAlias)
     );
+}
+
+/// What is said of the address with its detail goes before what is said of the address without.
+#[actix::test]
+async fn an_account_with_a_detail_goes_before_an_alias_without() {
+    let home = Home::new().await;
+    home.account("ada+lists@a.test").await;
+    home.alias("ada@a.test", "bob@a.test").await;
+    let own = to(&["ada+lists@a.test"]);
+    assert_eq!(home.route("ada+lists@a.test").await, own);
+    assert_eq!(home.route("ada+other@a.test").await, to(&["bob@a.test"]));
+    home.alias("ada+lists@a.test", "bob@a.test").await;
+    assert_eq!(home.route("ada+lists@a.test").await, to(&["bob@a.test"]));
 }
 
 #[actix::test]

@@ -13,6 +13,7 @@ use crate::{
 
 pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     accounts(&*fresh().await).await;
+    first_accounts(fresh().await).await;
     passwords(fresh().await).await;
     logins_and_switches(fresh().await).await;
     a_removed_account_is_gone(fresh().await).await;
@@ -111,6 +112,42 @@ async fn accounts(index: &dyn Index) {
         assert_eq!(one(index, add(&emails)).await, Err(error), "{emails:?}");
         assert_eq!(index.account("new@example.test").await, Ok(None));
     }
+}
+
+async fn first_accounts(index: Arc<dyn Index>) {
+    let first = async || {
+        let first = index.first_account("example.test").await;
+        first.expect("reads work").map(|account| account.email)
+    };
+    assert_eq!(first().await, None, "no domain");
+    let home = Home::new(index.clone(), None).await;
+    let second = Home::add(index.clone(), "aaa@example.test", None).await;
+    assert_eq!(first().await.as_deref(), Some("ada@example.test"));
+    let switch = async |account, active| {
+        let now = NOW;
+        let change = SetAccountActive {
+            account,
+            active,
+            now,
+        };
+        one(&*index, Change::SetAccountActive(change))
+            .await
+            .expect("switched");
+    };
+    switch(home.account, false).await;
+    assert_eq!(first().await.as_deref(), Some("aaa@example.test"));
+    switch(second.account, false).await;
+    assert_eq!(first().await, None);
+    switch(home.account, true).await;
+    let off = SetDomainActive {
+        name: "example.test".to_owned(),
+        active: false,
+    };
+    one(&*index, Change::SetDomainActive(off))
+        .await
+        .expect("switched");
+    assert_eq!(first().await, None);
+    assert_eq!(index.first_account("none.test").await, Ok(None));
 }
 
 async fn passwords(index: Arc<dyn Index>) {

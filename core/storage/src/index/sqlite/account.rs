@@ -121,6 +121,18 @@ pub(super) fn all(
     Ok(rows.into_iter().map(account).collect::<Result<_, _>>()?)
 }
 
+/// The oldest account of a domain that may get mail.
+pub(super) fn first(conn: &mut SqliteConnection, domain: &str) -> Result<Option<Account>, Fault> {
+    let row: Option<Row> = rows!()
+        .filter(domains::domain_name.eq(domain))
+        .filter(domains::is_active.eq(true))
+        .filter(virtual_users::is_active.eq(true))
+        .order(virtual_users::id)
+        .first(conn)
+        .optional()?;
+    Ok(row.map(account).transpose()?)
+}
+
 /// The account of a change. `NotFound` if it is gone.
 pub(super) fn existing(conn: &mut SqliteConnection, id: AccountId) -> Result<Account, Fault> {
     Ok(by_id(conn, id)?.ok_or(Error::NotFound("account"))?)

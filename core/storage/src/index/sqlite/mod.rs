@@ -225,6 +225,11 @@ impl Index for SqliteIndex {
             .await
     }
 
+    async fn first_account(&self, domain: &str) -> Result<Option<Account>, Error> {
+        let domain = domain.to_owned();
+        self.read(move |conn| account::first(conn, &domain)).await
+    }
+
     async fn destinations(&self, source: &str) -> Result<Vec<String>, Error> {
         let source = source.to_owned();
         self.read(move |conn| alias::destinations(conn, &source))
