@@ -10,7 +10,7 @@ use postrider_protocol::message::Address;
 use postrider_protocol::sasl::{PlaintextLogin, Verdict};
 use postrider_protocol::session::Session;
 use postrider_protocol::smtp::ask::{Answer, Ask, Delivered, RecipientAnswer, SenderAnswer};
-use postrider_protocol::smtp::{Chunking, Config, Role, SmtpSession};
+use postrider_protocol::smtp::{Chunking, Config, Reports, Role, SmtpSession};
 use postrider_protocol::tls::Tls;
 
 use super::script::{Choices, Script};
@@ -60,6 +60,11 @@ fn config(setting: u8) -> Config {
             Chunking::Offered
         } else {
             Chunking::Absent
+        },
+        reports: if setting & 64 == 0 {
+            Reports::Offered
+        } else {
+            Reports::Absent
         },
         ..Config::default()
     }
@@ -146,10 +151,8 @@ impl<S: Session<Ask = Ask, Answer = Answer>> Engine<S> for World {
                 Answer::Recipient(answer)
             }
             Ask::Deliver(envelope) => {
-                assert_eq!(
-                    envelope.forward_paths, self.accepted,
-                    "not the accepted recipients"
-                );
+                let paths = envelope.forward_paths.iter().map(|path| &path.address);
+                assert!(paths.eq(&self.accepted), "not the accepted recipients");
                 assert!(!envelope.forward_paths.is_empty(), "a message for nobody");
                 assert!(!envelope.helo.is_empty(), "a client without a name");
                 let mut outcome = || {
@@ -160,6 +163,7 @@ impl<S: Session<Ask = Ask, Answer = Answer>> Engine<S> for World {
                         Delivered::Unknown,
                         Delivered::Loop,
                         Delivered::Rejected,
+                        Delivered::Unfit,
                         Delivered::Unavailable,
                     ])
                 };

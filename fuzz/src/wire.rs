@@ -289,6 +289,13 @@ impl<'a, S: Session, E: Engine<S>> Connection<'a, S, E> {
                 }
                 Reading::Spool(Counted::checked(octets, self.newlines))
             }
+            Receive::Binary { octets, spool } => {
+                if spool == SpoolStart::Fresh {
+                    self.spooled = 0;
+                }
+                self.newlines = Newlines::default();
+                Reading::Spool(Counted::new(octets))
+            }
             Receive::Data { limit } => {
                 self.spooled = 0;
                 Reading::Data(Data::new(limit))

@@ -28,6 +28,12 @@ pub trait Session {
         self.on(Input::Line(line))
     }
 
+    /// The same as [`Input::Open`], for a peer that has spoken before it was greeted. A protocol in which the
+    /// server speaks first for a reason refuses it here.
+    fn on_hasty(&mut self) -> Vec<Action<Self::Ask>> {
+        self.on(Input::Open)
+    }
+
     /// Longest line, in octets without its CRLF, that the session accepts now.
     fn line_limit(&self) -> usize;
 
@@ -123,6 +129,13 @@ pub enum Receive {
     },
     /// Exactly `octets`, appended to the connection's spool (APPEND, BDAT). `Fresh` starts a new spool.
     Spool {
+        /// How many.
+        octets: u64,
+        /// Start anew or go on.
+        spool: SpoolStart,
+    },
+    /// The same, where CR, LF and NUL are octets like all others (RFC 3030 section 3).
+    Binary {
         /// How many.
         octets: u64,
         /// Start anew or go on.

@@ -53,10 +53,7 @@ pub(crate) trait Asks: Send + Unpin + 'static {
 
     /// All that the line asked for is done.
     fn answered(&mut self, session: &Self::Session) {
-        let desk = self.desk();
-        if let Some(heard) = desk.heard.take() {
-            meter::command(desk.service, Self::command(session), heard.elapsed());
-        }
+        self.desk().answered(Self::command(session));
     }
 
     /// Reads what the session wants, all of it, whatever becomes of it.
@@ -154,6 +151,13 @@ impl Desk {
         }
     }
 
+    /// All that a line asked for is done.
+    pub fn answered(&mut self, command: &'static str) {
+        if let Some(heard) = self.heard.take() {
+            meter::command(self.service, command, heard.elapsed());
+        }
+    }
+
     /// Judges credentials, and takes the account's place among its connections.
     pub async fn authenticate(&mut self, credentials: Credentials, wire: &mut Wire) -> Verdict {
         let attempt = Attempt {
@@ -196,6 +200,14 @@ impl Desk {
                 self.newlines = counted.newlines().unwrap_or_default();
                 Ok(self.close_spool(spool, received))
             }
+            Receive::Binary { octets, spool } => {
+                self.newlines = Newlines::default();
+                let mut spool = self.open_spool(spool);
+                let mut counted = Counted::new(octets);
+                let keep = async |piece: bytes::Bytes| spool.append(&piece).await;
+                let received = pump(wire, |input| counted.next(input), keep).await?;
+                Ok(self.close_spool(spool, received))
+            }
             Receive::Data { limit } => {
                 self.newlines = Newlines::default();
                 let mut spool = self.open_spool(SpoolStart::Fresh);
@@ -217,11 +229,14 @@ impl Desk {
         let open = self.spool.take();
         match (start, open) {
             (SpoolStart::Append, Some(spool)) => spool,
-            _ => {
-                let patience = self.services.config.deadlines.answer;
-                self.services.spools.begin(&self.taker, patience)
-            }
+            _ => self.fresh_spool(),
         }
+    }
+
+    /// An empty spool on the account of this connection.
+    pub fn fresh_spool(&self) -> Spool {
+        let patience = self.services.config.deadlines.answer;
+        self.services.spools.begin(&self.taker, patience)
     }
 
     fn close_spool(&mut self, spool: Spool, received: Received) -> Received {
@@ -230,11 +245,10 @@ impl Desk {
             tracing::warn!(%error, "cannot spool a message");
             ReceiveFault::Spool
         });
-        self.spool = Some(spool);
-        Received {
-            octets,
-            fault: received.fault.or(failed),
-        }
+        let fault = received.fault.or(failed);
+        // What is of no use takes no room, neither in memory nor on the disk.
+        self.spool = fault.is_none().then_some(spool);
+        Received { octets, fault }
     }
 
     /// By when the store must have answered.

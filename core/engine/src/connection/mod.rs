@@ -129,7 +129,10 @@ async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<En
         session,
         asks,
     } = parts;
-    let mut actions = session.on(Input::Open);
+    let mut actions = match wire.hasty().await? {
+        true => session.on_hasty(),
+        false => session.on(Input::Open),
+    };
     loop {
         let mut next = None;
         for action in std::mem::take(&mut actions) {

@@ -1,16 +1,22 @@
 //! How the questions of SMTP and LMTP sessions are answered.
 
+use bytes::Bytes;
 use postrider_protocol::lmtp::LmtpSession;
-use postrider_protocol::message::Address;
+use postrider_protocol::message::binary::Plan;
+use postrider_protocol::message::dsn::{self, Action, Success};
+use postrider_protocol::message::{Address, DateTime};
 use postrider_protocol::session::Session;
-use postrider_protocol::smtp::SmtpSession;
 use postrider_protocol::smtp::ask::{
     Answer, Ask, Delivered, Envelope, RecipientAnswer, SenderAnswer,
 };
+use postrider_protocol::smtp::{SmtpSession, State};
 
 use super::asks::{Asks, Desk};
 use super::wire::Wire;
-use crate::delivery::{Answers, Incoming, Recipient};
+use crate::blob::{Spool, Spooled};
+use crate::clock;
+use crate::delivery::tidy::{Origin, TidyError, tidy};
+use crate::delivery::{Answers, Incoming, Recipient, Report, trace};
 use crate::directory::{Target, Unroutable};
 use crate::limits::{self, Limit};
 use crate::telemetry::metrics::MESSAGES_RECEIVED;
@@ -21,6 +27,8 @@ pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'sta
     const ANSWERS: Answers;
     /// For metrics.
     fn last_command(&self) -> &'static str;
+    /// Where it stands.
+    fn state(&self) -> State;
 }
 
 impl Mail for SmtpSession {
@@ -29,6 +37,10 @@ impl Mail for SmtpSession {
     fn last_command(&self) -> &'static str {
         SmtpSession::last_command(self)
     }
+
+    fn state(&self) -> State {
+        SmtpSession::state(self)
+    }
 }
 
 impl Mail for LmtpSession {
@@ -36,6 +48,10 @@ impl Mail for LmtpSession {
 
     fn last_command(&self) -> &'static str {
         LmtpSession::last_command(self)
+    }
+
+    fn state(&self) -> State {
+        LmtpSession::state(self)
     }
 }
 
@@ -117,16 +133,17 @@ impl<S: Mail> SmtpAsks<S> {
             return vec![Delivered::Rejected; count];
         }
         let spooled = match spool {
-            Some(spool) if recipients.len() == count => spool.finish().await,
+            Some(spool) if recipients.len() == count => self.ready(spool, &envelope).await,
             _ => return vec![Delivered::Unavailable; count],
         };
         let spooled = match spooled {
             Ok(spooled) => spooled,
             Err(error) => {
-                tracing::error!(%error, "cannot finish the spool");
-                return vec![Delivered::Unavailable; count];
+                tracing::warn!(peer = %wire.peer(), %error, "message cannot be taken");
+                return vec![(&error).into(); count];
             }
         };
+        let report = self.report(&envelope, &recipients, &spooled).await;
         let incoming = Incoming {
             peer: wire.peer(),
             envelope: &envelope,
@@ -135,6 +152,7 @@ impl<S: Mail> SmtpAsks<S> {
             taker: &self.desk.taker,
             submitter: self.desk.account.as_ref(),
             answers: S::ANSWERS,
+            report: report.as_ref(),
         };
         let outcomes = self.desk.services.delivery.deliver(&incoming).await;
         if outcomes.contains(&Delivered::Accepted) {
@@ -142,6 +160,78 @@ impl<S: Mail> SmtpAsks<S> {
             metrics::counter!(MESSAGES_RECEIVED, "service" => service).increment(1);
         }
         outcomes
+    }
+
+    /// The whole message, as it will lie in the mailboxes but for our trace.
+    async fn ready(&self, spool: Spool, envelope: &Envelope) -> Result<Spooled, TidyError> {
+        let spooled = spool.finish().await?;
+        let origin = match self.desk.account {
+            Some(_) => Origin::Submitted,
+            None => Origin::Outside,
+        };
+        let scan = async |spooled: &Spooled| {
+            let (taker, deadline) = (&self.desk.taker, self.desk.deadline());
+            spooled.scan(Bytes::new(), taker, deadline, Plan::of).await
+        };
+        let fresh = || self.desk.fresh_spool();
+        tidy(spooled, envelope.body, origin, fresh, scan).await
+    }
+
+    /// The report of success that the sender asked for, if it can be written. The null reverse-path asks for none, so that no report
+    /// is ever reported.
+    async fn report(
+        &self,
+        envelope: &Envelope,
+        recipients: &[Recipient],
+        spooled: &Spooled,
+    ) -> Option<Report> {
+        let to = envelope.reverse_path.as_ref()?;
+        let paths = envelope.forward_paths.iter().zip(recipients);
+        let wanted = paths.filter(|(path, _)| path.notify.of_success());
+        let successes: Vec<Success<'_>> = wanted
+            .map(|(path, recipient)| Success {
+                address: path.address.as_ref(),
+                original: path.original.as_ref(),
+                action: match recipient.targets.len() {
+                    1 => Action::Delivered,
+                    _ => Action::Expanded,
+                },
+            })
+            .collect();
+        if successes.is_empty() {
+            return None;
+        }
+        let services = &self.desk.services;
+        let why = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%to, %error, "no delivery report");
+        };
+        let targets = match services.directory.route(Some(to)).await {
+            Ok(route) => route.targets,
+            Err(error) => {
+                why(&error);
+                return None;
+            }
+        };
+        let name = trace::id();
+        let head = spooled.head(dsn::HEADER).await;
+        let message = head.inspect_err(|error| why(error)).ok()?;
+        let text = dsn::Report {
+            hostname: &services.config.hostname,
+            to,
+            envelope_id: envelope.id.as_ref(),
+            arrival: DateTime::utc(clock::now().0.div_euclid(1_000_000)),
+            name: &name,
+            recipients: &successes,
+            message: &message,
+        };
+        let mut spool = self.desk.fresh_spool();
+        spool.append(&text.message()).await;
+        let spooled = spool.finish().await;
+        Some(Report {
+            spooled: spooled.inspect_err(|error| why(error)).ok()?,
+            targets,
+            to: to.to_string(),
+        })
     }
 }
 
@@ -159,6 +249,14 @@ impl<S: Mail> Asks for SmtpAsks<S> {
             }
             Ask::Deliver(envelope) => Answer::Delivered(self.deliver(envelope, wire).await),
         }
+    }
+
+    /// Octets of a message that will never be whole (RSET, a refused chunk) take no room.
+    fn answered(&mut self, session: &S) {
+        if session.state() != State::Chunks {
+            self.desk.spool = None;
+        }
+        self.desk.answered(Self::command(session));
     }
 
     fn desk(&mut self) -> &mut Desk {

@@ -148,6 +148,23 @@ impl Wire {
         self.clock.logged_in();
     }
 
+    /// Whether the peer has spoken already, though nobody has greeted it. Costs it no time.
+    pub async fn hasty(&mut self) -> io::Result<bool> {
+        if self.input.is_empty() {
+            // The runtime looks at its sockets once before this goes on.
+            tokio::task::yield_now().await;
+            let Some(stream) = self.stream.as_mut() else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            match self.input.read_now(stream) {
+                Some(Ok(0)) => self.end = Some(End::Gone),
+                Some(read) => self.received += read? as u64,
+                None => {}
+            }
+        }
+        Ok(!self.input.is_empty())
+    }
+
     fn stream(&mut self) -> io::Result<&mut Stream> {
         self.stream
             .as_mut()
@@ -303,5 +320,53 @@ impl From<Signal> for Event {
             Signal::Drain => Event::Drain,
             Signal::Revoked => Event::Revoked,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::peer::Remote;
+
+    fn wire(stream: Stream) -> Wire {
+        let long = Duration::from_secs(60);
+        let pace = Pace {
+            stall: long,
+            floor: 1,
+        };
+        let peer = Peer {
+            remote: Remote::Unix,
+            local: None,
+            proxy: None,
+            tls: None,
+        };
+        let deadlines = Deadlines {
+            greeting: long,
+            line: long,
+            command: long,
+            idle: long,
+            login: None,
+            reading: pace,
+            writing: pace,
+        };
+        Wire::new(stream, peer, None, deadlines)
+    }
+
+    #[tokio::test]
+    async fn attack_13_who_has_spoken_before_the_greeting_is_seen() {
+        let (_client, server) = tokio::io::duplex(64);
+        assert!(!wire(server.into()).hasty().await.expect("open"));
+
+        let (mut client, server) = tokio::io::duplex(64);
+        client.write_all(b"E").await.expect("room");
+        let mut early = wire(server.into());
+        assert!(early.hasty().await.expect("open"));
+        assert_eq!(early.octets(), (1, 0));
+
+        let (client, server) = tokio::io::duplex(64);
+        drop(client);
+        let mut gone = wire(server.into());
+        assert!(!gone.hasty().await.expect("open"));
+        assert_eq!(gone.end(), Some(End::Gone));
     }
 }

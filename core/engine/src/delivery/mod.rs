@@ -1,12 +1,14 @@
 //! Local delivery: from a spooled message and its envelope to rows and bodies in the accounts' mailboxes.
 //!
 //! The order is that of I1 and I2: filters, then one body for each account in the store, confirmed and durable, then the rows,
-//! then the answer. Over SMTP the rows of all recipients are one change, all or none, because one answer speaks for all; over LMTP
+//! then the answer. What other systems wrote into the message for themselves (Return-Path, and at submission Bcc) went before
+//! ([`tidy`]). Over SMTP the rows of all recipients are one change, all or none, because one answer speaks for all; over LMTP
 //! each recipient stands alone.
 //!
 //! **On failure.** Bodies without a row are left for `fsck`. Everything that is our own trouble is temporary (I8).
 
-mod trace;
+pub(crate) mod tidy;
+pub(crate) mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -37,10 +39,13 @@ use crate::net::peer::Peer;
 use crate::telemetry::metrics::{DELIVERY_SECONDS, MESSAGE_BYTES, RECIPIENTS};
 
 /// Octets at the beginning of a message in which its trace fields are looked for.
-const HEADER: usize = 256 * 1024;
+pub(crate) const HEADER: usize = 256 * 1024;
 
 /// Copies of a message that are written at a time; the deadline of each runs from its turn.
 const AT_ONCE: usize = 16;
+
+/// Recipients that a message is delivered to at a time, where each has its own answer.
+const EACH_AT_ONCE: usize = 8;
 
 /// Whether recipients share one answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,6 +73,19 @@ pub struct Incoming<'a> {
     pub submitter: Option<&'a Account>,
     /// Whether recipients share one answer.
     pub answers: Answers,
+    /// What the sender gets if the message is delivered, and in the same change; only where recipients share one answer.
+    pub report: Option<&'a Report>,
+}
+
+/// A report of the delivery that the sender asked for (RFC 3461 section 4.1).
+#[derive(Debug)]
+pub struct Report {
+    /// The whole message.
+    pub spooled: Spooled,
+    /// Who gets it.
+    pub targets: Vec<Target>,
+    /// The sender's address.
+    pub to: String,
 }
 
 /// A recipient and the accounts it leads to.
@@ -80,6 +98,10 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        self.targets.iter().map(|target| target.account.id)
+    }
+
     fn name(&self) -> String {
         let path = self.path.as_ref();
         path.map_or_else(|| "postmaster".to_owned(), ToString::to_string)
@@ -201,22 +223,37 @@ impl Delivery {
     /// Each recipient alone; an account that several of them lead to gets one copy. Who hears "later" for a list sends to the whole
     /// list again: so its accounts all get the message, or none does.
     async fn each(&self, incoming: &Incoming<'_>, header: &Bytes, added: &[u8]) -> Vec<Delivered> {
+        // Who shares an account with one before waits until that one's outcome is known; nobody else waits for anybody.
+        let mut claimed: BTreeSet<AccountId> = BTreeSet::new();
+        let (alone, later): (Vec<_>, Vec<_>) =
+            incoming.recipients.iter().enumerate().partition(|(_, it)| {
+                let free = it.accounts().all(|account| !claimed.contains(&account));
+                claimed.extend(it.accounts());
+                free
+            });
+        let deliveries = alone.into_iter().map(async |(place, recipient)| {
+            let targets = open_targets(recipient, &BTreeSet::new());
+            let outcome = self.append(incoming, header, added, &targets).await;
+            (place, recipient, outcome)
+        });
+        let mut deliveries = stream::iter(deliveries).buffer_unordered(EACH_AT_ONCE);
+        let mut outcomes = vec![Delivered::Unavailable; incoming.recipients.len()];
         let mut done: BTreeSet<AccountId> = BTreeSet::new();
-        let mut outcomes = Vec::with_capacity(incoming.recipients.len());
-        for recipient in incoming.recipients {
-            let targets = recipient.targets.iter();
-            let open = targets.filter(|target| !done.contains(&target.account.id));
-            let open: Targets<'_> = open
-                .map(|target| (target.account.id, (target, recipient)))
-                .collect();
-            let outcome = match open.is_empty() && !recipient.targets.is_empty() {
+        while let Some((place, recipient, outcome)) = deliveries.next().await {
+            if outcome == Delivered::Accepted {
+                done.extend(recipient.accounts());
+            }
+            outcomes[place] = outcome;
+        }
+        for (place, recipient) in later {
+            let open = open_targets(recipient, &done);
+            outcomes[place] = match open.is_empty() {
                 true => Delivered::Accepted,
                 false => self.append(incoming, header, added, &open).await,
             };
-            if outcome == Delivered::Accepted {
-                done.extend(open.keys());
+            if outcomes[place] == Delivered::Accepted {
+                done.extend(recipient.accounts());
             }
-            outcomes.push(outcome);
         }
         outcomes
     }
@@ -238,16 +275,26 @@ impl Delivery {
             Ok(copies) => copies,
             Err(error) => return failed(&error),
         };
+        // Nobody got it, so nobody has it.
+        if copies.is_empty() {
+            return failed(&Error::Corrupt("recipient without account".into()));
+        }
         let mailboxes: Vec<MailboxId> = copies.iter().map(|copy| copy.mailbox).collect();
-        let mut appends: Vec<Append> = copies.into_iter().map(|copy| copy.append).collect();
-        let appended = match appends.len() {
-            1 => match appends.pop() {
-                Some(append) => self.index.append(append).await.map(drop),
-                None => Ok(()),
-            },
-            // Nobody got it, so nobody has it.
-            0 => Err(Error::Corrupt("recipient without account".into())),
-            _ => self.index.append_all(AppendAll { appends }).await.map(drop),
+        let appends: Vec<Append> = copies.into_iter().map(|copy| copy.append).collect();
+        let appended = match self.reports(incoming).await {
+            reports if reports.is_empty() => self.commit(appends).await,
+            reports => {
+                let all = appends.iter().chain(&reports).cloned().collect();
+                match self.commit(all).await {
+                    // Whoever has no room: a message is not refused because its report finds none.
+                    Err(Error::OverQuota { .. }) => self.commit(appends).await,
+                    appended => {
+                        let inboxes = reports.iter().map(|report| report.mailbox);
+                        inboxes.for_each(|inbox| self.mailboxes.notice(inbox));
+                        appended
+                    }
+                }
+            }
         };
         match appended {
             Ok(()) => {
@@ -258,6 +305,39 @@ impl Delivery {
             }
             Err(error) => failed(&error),
         }
+    }
+
+    async fn commit(&self, mut appends: Vec<Append>) -> Result<(), Error> {
+        if appends.len() == 1
+            && let Some(append) = appends.pop()
+        {
+            return self.index.append(append).await.map(drop);
+        }
+        self.index.append_all(AppendAll { appends }).await.map(drop)
+    }
+
+    /// The sender's report as changes; its body lies in the store. What cannot be written now is left out: the message matters more.
+    async fn reports(&self, incoming: &Incoming<'_>) -> Vec<Append> {
+        let mut appends = Vec::new();
+        let Some(report) = incoming.report else {
+            return appends;
+        };
+        for Target { account, inbox } in &report.targets {
+            let now = clock::now();
+            let meta = BlobMeta {
+                account: account.email.clone(),
+                mailbox: INBOX.into(),
+                internal_date: now.0,
+                sender: String::new(),
+                recipient: report.to.clone(),
+            };
+            let kept = self.keep(Bytes::new(), &report.spooled, incoming.taker, &meta, now);
+            match kept.await {
+                Ok(blob) => appends.push(append(account.id, *inbox, blob, now)),
+                Err(error) => tracing::warn!(%error, to = %report.to, "no delivery report"),
+            }
+        }
+        appends
     }
 
     /// Writes an account's body and makes the change that will name it.
@@ -284,15 +364,7 @@ impl Delivery {
             .await?;
         Ok(Copy {
             mailbox: *inbox,
-            append: Append {
-                account: account.id,
-                mailbox: *inbox,
-                blob,
-                flags: Flags::default(),
-                keywords: Vec::new(),
-                internal_date: now,
-                now,
-            },
+            append: append(account.id, *inbox, blob, now),
         })
     }
 
@@ -347,6 +419,27 @@ impl Delivery {
     }
 }
 
+/// A new message.
+fn append(account: AccountId, mailbox: MailboxId, blob: NewBlob, now: Timestamp) -> Append {
+    Append {
+        account,
+        mailbox,
+        blob,
+        flags: Flags::default(),
+        keywords: Vec::new(),
+        internal_date: now,
+        now,
+    }
+}
+
+/// Whom a recipient leads to, but those that have the message.
+fn open_targets<'a>(recipient: &'a Recipient, done: &BTreeSet<AccountId>) -> Targets<'a> {
+    let targets = recipient.targets.iter();
+    let open = targets.filter(|target| !done.contains(&target.account.id));
+    open.map(|target| (target.account.id, (target, recipient)))
+        .collect()
+}
+
 /// The outcome of an append that failed.
 fn failed(error: &Error) -> Delivered {
     match error {
@@ -371,6 +464,7 @@ fn label(outcome: Delivered) -> &'static str {
         Delivered::Unknown => "unknown",
         Delivered::Loop => "loop",
         Delivered::Rejected => "rejected",
+        Delivered::Unfit => "unfit",
         Delivered::Unavailable => "unavailable",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postrider_protocol::smtp::ask::Body;
+use postrider_protocol::smtp::ask::{Body, ForwardPath};
 use postrider_storage::blob::MemoryStore;
 use postrider_storage::index::{
     AddAccounts, AddDomain, AuthType, Change, Index, MemoryIndex, ModSeq, NewAccount,
@@ -100,7 +100,15 @@ impl Home {
         let envelope = Envelope {
             helo: "b.test".into(),
             reverse_path: None,
-            forward_paths: routed.iter().map(|it| it.path.clone()).collect(),
+            forward_paths: routed
+                .iter()
+                .map(|it| ForwardPath {
+                    address: it.path.clone(),
+                    ..ForwardPath::default()
+                })
+                .collect(),
+            returns: None,
+            id: None,
             body: Body::default(),
             utf8: false,
             with: "LMTP",
@@ -119,6 +127,7 @@ impl Home {
             taker: &self.taker,
             submitter: None,
             answers: Answers::Each,
+            report: None,
         };
         self.delivery.deliver(&incoming).await
     }

@@ -51,7 +51,7 @@ pub(super) fn prefix(
 }
 
 /// A name for this transmission: 80 bits, so that it is unique wherever messages meet.
-fn id() -> String {
+pub(crate) fn id() -> String {
     const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let mut random = [0; 16];
     // Without randomness names repeat, and nothing else breaks.

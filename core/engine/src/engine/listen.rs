@@ -91,6 +91,11 @@ impl Door {
             recipients: config.smtp.recipients as usize,
             errors: config.limits.errors,
             chatter: config.limits.chatter,
+            // Who has logged in is one of ours, and every recipient is: a report of success can be kept where it is asked for.
+            reports: match settings.service {
+                Service::Submission | Service::Submissions => smtp::Reports::Offered,
+                _ => smtp::Reports::Absent,
+            },
             ..smtp::Config::default()
         };
         let imap = imap::Config {

@@ -11,5 +11,6 @@ mod failures;
 mod house;
 mod limits;
 mod quota;
+mod smtp;
 mod store;
 mod walls;

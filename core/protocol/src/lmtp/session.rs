@@ -11,7 +11,7 @@ use crate::smtp::ask::{Answer, Ask, Delivered};
 use crate::smtp::command::{
     Spec, bdat, data, ehlo, expn, help, mail, noop, quit, rcpt, rset, starttls, vrfy,
 };
-use crate::smtp::config::{Config, Role};
+use crate::smtp::config::{Config, Reports, Role};
 use crate::smtp::dialect::{Dialect, Ending, Harvest};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::SmtpSession;
@@ -50,12 +50,14 @@ static LMTP: Dialect = Dialect {
 pub struct LmtpSession(SmtpSession);
 
 impl LmtpSession {
-    /// A session that waits for [`Input::Open`]. The role in `config` is ignored.
+    /// A session that waits for [`Input::Open`]. Role and reports in `config` are ignored.
     pub fn new(config: Arc<Config>) -> Self {
-        let config = match config.role {
-            Role::Mx => config,
-            Role::Submission => Arc::new(Config {
+        let config = match (config.role, config.reports) {
+            (Role::Mx, Reports::Absent) => config,
+            // Who delivers by LMTP has the queue, and writes the reports (RFC 3461 section 6.2).
+            _ => Arc::new(Config {
                 role: Role::Mx,
+                reports: Reports::Absent,
                 ..(*config).clone()
             }),
         };
@@ -94,6 +96,10 @@ impl Session for LmtpSession {
 
     fn on(&mut self, input: Input<'_, Answer>) -> Vec<Action<Ask>> {
         self.0.on(input)
+    }
+
+    fn on_hasty(&mut self) -> Vec<Action<Ask>> {
+        self.0.on_hasty()
     }
 
     fn on_pipelined(&mut self, line: &[u8]) -> Vec<Action<Ask>> {

@@ -7,6 +7,7 @@
 //! **Bounds.** One pass; nothing is kept but the place.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::{memchr, memchr3};
 
@@ -55,6 +56,17 @@ impl<'a> Field<'a> {
 /// The fields of a header, or of a message that begins with one.
 pub fn fields(header: &[u8]) -> Fields<'_> {
     Fields(chunks(header))
+}
+
+/// Where the fields with one of these names lie in a header, or in a message that begins with one.
+pub fn spans(header: &[u8], names: &[&str]) -> Vec<Range<usize>> {
+    let wanted = fields(header).filter(|field| names.iter().any(|name| field.is(name)));
+    let span = |field: Field<'_>| {
+        // A field is a piece of its header.
+        let start = field.raw.as_ptr() as usize - header.as_ptr() as usize;
+        start..start + field.raw.len()
+    };
+    wanted.map(span).collect()
 }
 
 /// The first field with this name.

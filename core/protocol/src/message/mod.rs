@@ -9,6 +9,8 @@
 //! | decode and search text | [`text`], [`charset`], [`transfer`], [`encoded_word`] |
 //! | read and write dates | [`date`] |
 //! | compose trace fields, count hops | [`received`] |
+//! | write a report of a delivery | [`dsn`] |
+//! | make a binary message fit for a mailbox | [`binary`] |
 //!
 //! **Invariants.** Nothing here fails on the content of a message: what is broken is read as far as it makes
 //! sense, and [`part::Flaws`] say what was ambiguous, so that a filter may refuse it.
@@ -16,8 +18,10 @@
 
 pub mod address;
 pub mod address_list;
+pub mod binary;
 pub mod charset;
 pub mod date;
+pub mod dsn;
 pub mod encoded_word;
 pub mod envelope;
 pub mod header;

@@ -1,5 +1,6 @@
 //! What an SMTP or LMTP session asks of the engine.
 
+use super::dsn::{EnvelopeId, Notify, OriginalRecipient, Return};
 use crate::message::address::Address;
 use crate::sasl::{Credentials, Verdict};
 
@@ -33,14 +34,29 @@ pub struct Envelope {
     pub helo: String,
     /// None: the null reverse-path.
     pub reverse_path: Option<Address>,
-    /// In the order of RCPT, each accepted by the engine. `None`: `<Postmaster>`.
-    pub forward_paths: Vec<Option<Address>>,
+    /// In the order of RCPT, each accepted by the engine.
+    pub forward_paths: Vec<ForwardPath>,
+    /// RET=, what of the message a report is to bring back.
+    pub returns: Option<Return>,
+    /// ENVID=, the sender's name for this transmission.
+    pub id: Option<EnvelopeId>,
     /// BODY=8BITMIME or BINARYMIME.
     pub body: Body,
     /// SMTPUTF8 was given.
     pub utf8: bool,
     /// `SMTP`, `ESMTP`, `ESMTPS`, `ESMTPSA`, `LMTP`, `UTF8SMTPSA`…: the "with" of Received (RFC 3848, RFC 6531).
     pub with: &'static str,
+}
+
+/// A recipient, and what the sender wants to hear of it (RFC 3461 section 4).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ForwardPath {
+    /// `None`: `<Postmaster>`.
+    pub address: Option<Address>,
+    /// NOTIFY=
+    pub notify: Notify,
+    /// ORCPT=
+    pub original: Option<OriginalRecipient>,
 }
 
 /// BODY= parameter (RFC 6152, RFC 3030).
@@ -119,6 +135,8 @@ pub enum Delivered {
     Loop,
     /// A filter or rule refuses the content, for good.
     Rejected,
+    /// It is binary where no MIME header says so, and can be stored in no form that all protocols hand out.
+    Unfit,
     /// We could not; nothing was kept for this recipient, or it may come twice.
     Unavailable,
 }

@@ -24,6 +24,8 @@ pub struct Config {
     pub chatter: u32,
     /// Whether BDAT is offered.
     pub chunking: Chunking,
+    /// Whether delivery reports are offered. LMTP sessions ignore it.
+    pub reports: Reports,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             errors: 20,
             chatter: 100,
             chunking: Chunking::Offered,
+            reports: Reports::Absent,
         }
     }
 }
@@ -52,10 +55,22 @@ pub enum Role {
     Submission,
 }
 
+/// Whether senders may ask for delivery reports (RFC 3461).
+///
+/// Who offers it promises a report of each success that is asked for. Where the engine can write to every sender, which is
+/// where all of them have logged in, it is offered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reports {
+    /// DSN in EHLO.
+    Offered,
+    /// RET, ENVID, NOTIFY and ORCPT are unknown parameters.
+    Absent,
+}
+
 /// Whether BDAT is offered (RFC 3030).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Chunking {
-    /// CHUNKING in EHLO.
+    /// CHUNKING and BINARYMIME in EHLO.
     Offered,
     /// BDAT is an unknown command, but its octets are thrown away.
     Absent,

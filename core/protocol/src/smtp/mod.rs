@@ -15,6 +15,7 @@ pub mod ask;
 pub(crate) mod command;
 pub mod config;
 pub(crate) mod dialect;
+pub mod dsn;
 pub(crate) mod reply;
 pub mod session;
 pub(crate) mod syntax;
@@ -25,6 +26,6 @@ pub(crate) mod transaction;
 /// Octets of the longest command line, with its CRLF: MAIL with all that its parameters add (RFC 5321 section 4.5.3.1.4).
 pub const LINE_LIMIT: usize = command::mail::LIMIT;
 
-pub use config::{Chunking, Config, Role};
+pub use config::{Chunking, Config, Reports, Role};
 pub use session::SmtpSession;
 pub use transaction::State;

@@ -70,6 +70,7 @@ pub(crate) enum Reply {
     AddressNeedsUtf8,
     OutOfStep,
     MessageLoop,
+    MessageUnfit,
     UnknownParameter,
 }
 
@@ -153,6 +154,11 @@ impl Reply {
             Self::AddressNeedsUtf8 => (553, Some("5.6.7"), "address needs SMTPUTF8"),
             Self::OutOfStep => (554, Some("5.5.0"), "talking out of turn, closing"),
             Self::MessageLoop => (554, Some("5.4.6"), "message is going in circles"),
+            Self::MessageUnfit => (
+                554,
+                Some("5.6.3"),
+                "binary content that no MIME header names",
+            ),
             Self::UnknownParameter => (555, Some("5.5.4"), "parameter not implemented"),
         }
     }
@@ -183,7 +189,7 @@ impl Reply {
     const fn judges_message(self) -> bool {
         matches!(
             self,
-            Self::ContentRejected | Self::MessageTooLarge | Self::MessageLoop
+            Self::ContentRejected | Self::MessageTooLarge | Self::MessageLoop | Self::MessageUnfit
         )
     }
 
@@ -279,6 +285,7 @@ impl From<Delivered> for Reply {
             Delivered::Unknown => Self::UnknownRecipient,
             Delivered::Loop => Self::MessageLoop,
             Delivered::Rejected => Self::ContentRejected,
+            Delivered::Unfit => Self::MessageUnfit,
             Delivered::Unavailable => Self::Unavailable,
         }
     }

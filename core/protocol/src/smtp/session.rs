@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::ask::{Answer, Ask, Delivered, Envelope, RecipientAnswer, SenderAnswer};
+use super::ask::{Answer, Ask, Delivered, Envelope, ForwardPath, RecipientAnswer, SenderAnswer};
 use super::command::{self, Access, Group, Payload, Purpose, Spec, Step, bdat};
 use super::config::{Config, Role};
 use super::dialect::{Dialect, Ending, Harvest, SMTP};
@@ -15,7 +15,6 @@ use super::reply::{Reply, write_lines};
 use super::syntax::Args;
 use super::transaction::{Chunks, Hello, Position, State, Transaction};
 use crate::limit::Limit;
-use crate::message::address::Address;
 use crate::sasl::{Channel, Exchange, RESPONSE_LIMIT, Verdict, offered};
 use crate::session::{Action, Input, Output, Patience, Receive, ReceiveFault, Session};
 use crate::tls::{Secrecy, Tls};
@@ -50,7 +49,7 @@ pub(crate) enum Waiting {
     /// `Answer::Sender`, for the transaction that begins if it says yes.
     Sender(Transaction),
     /// `Answer::Recipient`.
-    Recipient(Option<Address>),
+    Recipient(ForwardPath),
     /// The octets after DATA.
     Data,
     /// The octets of a chunk; after it so many are in the spool.
@@ -307,7 +306,7 @@ impl SmtpSession {
         self.reply(answer.into(), out);
     }
 
-    fn recipient(&mut self, path: Option<Address>, answer: RecipientAnswer, out: &mut Out) {
+    fn recipient(&mut self, path: ForwardPath, answer: RecipientAnswer, out: &mut Out) {
         if let (RecipientAnswer::Accepted, Some(transaction)) = (answer, &mut self.transaction) {
             transaction.forward_paths.push(path);
         }
@@ -347,6 +346,8 @@ impl SmtpSession {
             helo: hello.name.clone(),
             reverse_path: transaction.reverse_path,
             forward_paths: transaction.forward_paths,
+            returns: transaction.returns,
+            id: transaction.id,
             body: transaction.body,
             utf8: transaction.utf8,
             with: (self.dialect.with)(self, transaction.utf8),
@@ -438,6 +439,14 @@ impl Session for SmtpSession {
         out.finish()
     }
 
+    /// RFC 5321 section 4.3.1: the client waits for the greeting. Who does not speaks another protocol (a page that a browser
+    /// posts here), or plays a recording.
+    fn on_hasty(&mut self) -> Vec<Action<Ask>> {
+        let mut out = Output::default();
+        self.reply(Reply::OutOfStep, &mut out);
+        out.finish()
+    }
+
     /// RFC 2920 section 3.1: what must be the last of a group is answered before the next is sent. Who does not
     /// wait is no SMTP client, or does not know who is in the middle.
     fn on_pipelined(&mut self, line: &[u8]) -> Vec<Action<Ask>> {
@@ -457,7 +466,7 @@ impl Session for SmtpSession {
         match &self.waiting {
             Waiting::Response(_) => RESPONSE_LIMIT,
             _ if self.account.is_none() && self.mechanisms().next().is_some() => RESPONSE_LIMIT,
-            _ => command::mail::LIMIT - 2,
+            _ => command::mail::LIMIT.max(command::rcpt::LIMIT) - 2,
         }
     }
 

@@ -163,22 +163,31 @@ pub(crate) fn size(digits: &[u8]) -> Option<u64> {
 
 /// `xtext = *(xchar / hexchar)` (RFC 3461 section 4), as AUTH= carries its address.
 pub(crate) fn is_xtext(value: &[u8]) -> bool {
-    let mut rest = value.iter();
-    while let Some(octet) = rest.next() {
-        let well = match octet {
-            b'+' => {
-                let hex = |digit: Option<&u8>| {
-                    digit.is_some_and(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'))
-                };
-                hex(rest.next()) && hex(rest.next())
+    xtext(value).is_some()
+}
+
+/// What `xtext` stands for.
+pub(crate) fn xtext(value: &[u8]) -> Option<Vec<u8>> {
+    let digit = |octet: u8| match octet {
+        b'0'..=b'9' => Some(octet - b'0'),
+        b'A'..=b'F' => Some(octet - b'A' + 10),
+        _ => None,
+    };
+    let mut text = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [octet, tail @ ..] = rest {
+        rest = tail;
+        text.push(match (octet, tail) {
+            (b'+', [high, low, tail @ ..]) => {
+                rest = tail;
+                digit(*high)? * 16 + digit(*low)?
             }
-            octet => octet.is_ascii_graphic(),
-        };
-        if !well {
-            return false;
-        }
+            (b'+', _) => return None,
+            (octet, _) if octet.is_ascii_graphic() => *octet,
+            _ => return None,
+        });
     }
-    true
+    Some(text)
 }
 
 /// `Domain / address-literal` of EHLO, HELO and LHLO, as the name that goes into the trace.
@@ -323,6 +332,7 @@ mod tests {
         for text in [&b"+"[..], b"+3", b"+3d", b"a b", b"\xff"] {
             assert!(!is_xtext(text));
         }
+        assert_eq!(super::xtext(b"a+2Bb+3D+00"), Some(b"a+b=\0".to_vec()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a client has said so far that still counts: its name and its mail transaction (RFC 5321 section 3.3).
 
-use super::ask::Body;
+use super::ask::{Body, ForwardPath};
+use super::dsn::{EnvelopeId, Return};
 use crate::message::address::Address;
 
 /// How the client introduced itself.
@@ -20,10 +21,12 @@ pub(crate) enum Manner {
 }
 
 /// From MAIL to the last octet of the message.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Transaction {
     pub(crate) reverse_path: Option<Address>,
-    pub(crate) forward_paths: Vec<Option<Address>>,
+    pub(crate) forward_paths: Vec<ForwardPath>,
+    pub(crate) returns: Option<Return>,
+    pub(crate) id: Option<EnvelopeId>,
     pub(crate) size: Option<u64>,
     pub(crate) body: Body,
     pub(crate) utf8: bool,
@@ -31,9 +34,10 @@ pub(crate) struct Transaction {
 }
 
 /// What BDAT brought so far.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Chunks {
     /// No BDAT yet.
+    #[default]
     None,
     /// So many octets are in the spool.
     Taken(u64),

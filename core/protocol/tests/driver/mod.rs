@@ -9,7 +9,7 @@ use std::sync::Arc;
 use postrider_protocol::lmtp::LmtpSession;
 use postrider_protocol::pop3::{self, Pop3Session};
 use postrider_protocol::sasl::PlaintextLogin;
-use postrider_protocol::smtp::{Config, Role, SmtpSession};
+use postrider_protocol::smtp::{Config, Reports, Role, SmtpSession};
 use postrider_protocol::tls::Tls;
 
 use script::{Captured, Script, Step};
@@ -100,6 +100,10 @@ fn open(role: &str, tls: bool, mut world: World) -> Result<Box<dyn Play>, String
             hostname: HOSTNAME.to_owned(),
             tls: if tls { Tls::Implicit } else { starttls },
             plaintext_login: PlaintextLogin::Refused,
+            reports: match role {
+                Role::Submission => Reports::Offered,
+                Role::Mx => Reports::Absent,
+            },
             ..Config::default()
         })
     };

@@ -125,6 +125,13 @@ impl<S: Session> Wire<S> {
                 }
                 Reading::Spool(Counted::checked(octets, self.newlines))
             }
+            Receive::Binary { octets, spool } => {
+                if spool == SpoolStart::Fresh {
+                    self.world.spool.clear();
+                }
+                self.newlines = Newlines::default();
+                Reading::Spool(Counted::new(octets))
+            }
             Receive::Data { limit } => {
                 self.world.spool.clear();
                 Reading::Data(Data::new(limit))

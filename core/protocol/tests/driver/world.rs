@@ -257,7 +257,7 @@ impl World {
         };
         let mut outcomes = Vec::new();
         for path in &envelope.forward_paths {
-            let outcome = common.unwrap_or_else(|| match self.route(path) {
+            let outcome = common.unwrap_or_else(|| match self.route(&path.address) {
                 Route::Remote => Delivered::Accepted,
                 Route::Refused(_) => Delivered::Unknown,
                 Route::Account(name) => match self.accounts.get_mut(&name) {

@@ -6,6 +6,7 @@
 
 use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::session::{Receive, SpoolStart};
+use crate::smtp::ask::Body;
 use crate::smtp::config::Chunking;
 use crate::smtp::dialect::Ending;
 use crate::smtp::reply::Reply;
@@ -31,6 +32,7 @@ fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
     }
     let limit = session.config.message_size;
     let transaction = session.transaction.as_mut().ok_or(Reply::Bug)?;
+    let body = transaction.body;
     let (taken, spool) = match transaction.chunks {
         Chunks::None => (0, SpoolStart::Fresh),
         Chunks::Taken(octets) => (octets, SpoolStart::Append),
@@ -43,10 +45,11 @@ fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
     if octets == 0 && position == Position::Middle && session.chatters() {
         return Err(Reply::TooManyErrors);
     }
-    Ok(Step::Receive(
-        Receive::Spool { octets, spool },
-        Waiting::Chunk(position, taken),
-    ))
+    let receive = match body {
+        Body::BinaryMime => Receive::Binary { octets, spool },
+        Body::SevenBit | Body::EightBitMime => Receive::Spool { octets, spool },
+    };
+    Ok(Step::Receive(receive, Waiting::Chunk(position, taken)))
 }
 
 /// Throws a chunk away and ends or spoils its transaction.

@@ -2,6 +2,7 @@
 
 use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::session::Receive;
+use crate::smtp::ask::Body;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::Args;
@@ -20,6 +21,10 @@ pub(crate) const SPEC: Spec = Spec {
 
 fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
     args.none()?;
+    // Lines cannot carry it (RFC 3030 section 3).
+    if matches!(&session.transaction, Some(open) if open.body == Body::BinaryMime) {
+        return Err(Reply::BadSequence);
+    }
     let limit = session.config.message_size;
     Ok(Step::Receive(Receive::Data { limit }, Waiting::Data))
 }

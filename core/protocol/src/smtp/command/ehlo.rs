@@ -2,7 +2,7 @@
 
 use super::{ANY, Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::sasl::Channel;
-use crate::smtp::config::{Chunking, Role};
+use crate::smtp::config::{Chunking, Reports, Role};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::SmtpSession;
 use crate::smtp::syntax::{Args, hello_name};
@@ -62,7 +62,11 @@ fn extensions(session: &SmtpSession) -> Vec<String> {
         "ENHANCEDSTATUSCODES".to_owned(),                // RFC 2034
         format!("LIMITS RCPTMAX={}", config.recipients), // RFC 9422
     ];
+    if config.reports == Reports::Offered {
+        lines.push("DSN".to_owned()); // RFC 3461
+    }
     if config.chunking == Chunking::Offered {
+        lines.push("BINARYMIME".to_owned()); // RFC 3030
         lines.push("CHUNKING".to_owned()); // RFC 3030
     }
     if session.secrecy == Secrecy::Clear && config.tls.is_offered() {

@@ -1,18 +1,19 @@
 //! MAIL: the reverse-path begins a transaction (RFC 5321 section 4.1.1.2).
 //!
-//! Parameters: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), AUTH (RFC 4954). BODY=BINARYMIME and
-//! those of RFC 3461 (RET, ENVID) are not offered.
+//! Parameters: SIZE (RFC 1870), BODY (RFC 6152, RFC 3030 section 3), SMTPUTF8 (RFC 6531), AUTH (RFC 4954), and where
+//! reports are offered RET and ENVID (RFC 3461 section 4.3 and section 4.4).
 
 use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::smtp::ask::{Ask, Body};
-use crate::smtp::config::Role;
+use crate::smtp::config::{Chunking, Config, Reports, Role};
+use crate::smtp::dsn::{self, EnvelopeId, Return};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::{Args, Parameters, Path, is_xtext, size};
-use crate::smtp::transaction::{Chunks, Manner, State, Transaction};
+use crate::smtp::transaction::{Manner, State, Transaction};
 
-/// 512, and what SIZE, BODY, SMTPUTF8 and AUTH add.
-pub(crate) const LIMIT: usize = LINE + 26 + 17 + 10 + 500;
+/// 512, and what SIZE, BODY, SMTPUTF8, AUTH, RET and ENVID add.
+pub(crate) const LIMIT: usize = LINE + 26 + 17 + 10 + 500 + 9 + 7 + dsn::ID_LIMIT;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "MAIL",
@@ -30,15 +31,8 @@ fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
     if matches!(&session.hello, Some(hello) if hello.manner == Manner::Plain) {
         parameters.none()?;
     }
-    let mut transaction = Transaction {
-        reverse_path: None,
-        forward_paths: Vec::new(),
-        size: None,
-        body: Body::SevenBit,
-        utf8: false,
-        chunks: Chunks::None,
-    };
-    read(&parameters, session.config.role, &mut transaction)?;
+    let mut transaction = Transaction::default();
+    read(&parameters, &session.config, &mut transaction)?;
     transaction.reverse_path = match path {
         Path::Null => None,
         Path::Postmaster => return Err(Reply::BadReversePath),
@@ -59,7 +53,7 @@ fn run(session: &mut SmtpSession, args: Args<'_>) -> Result<Step, Reply> {
 
 fn read(
     parameters: &Parameters<'_>,
-    role: Role,
+    config: &Config,
     transaction: &mut Transaction,
 ) -> Result<(), Reply> {
     for (keyword, value) in parameters.iter() {
@@ -74,13 +68,27 @@ fn read(
                 transaction.body = Body::EightBitMime;
             }
             (b"BODY", Some(value)) if value.eq_ignore_ascii_case(b"BINARYMIME") => {
-                return Err(Reply::UnknownParameter);
+                if config.chunking == Chunking::Absent {
+                    return Err(Reply::UnknownParameter);
+                }
+                transaction.body = Body::BinaryMime;
             }
             (b"SMTPUTF8", None) => transaction.utf8 = true,
             // Who wrote it first is a claim nobody here believes: checked, then read as `<>` (RFC 4954 section 5).
-            (b"AUTH", Some(value)) if role == Role::Submission && is_xtext(value) => {}
-            (b"AUTH", _) if role == Role::Mx => return Err(Reply::UnknownParameter),
-            (b"SIZE" | b"BODY" | b"SMTPUTF8" | b"AUTH", _) => return Err(Reply::BadArguments),
+            (b"AUTH", Some(value)) if config.role == Role::Submission && is_xtext(value) => {}
+            (b"AUTH", _) if config.role == Role::Mx => return Err(Reply::UnknownParameter),
+            (b"RET" | b"ENVID", _) if config.reports == Reports::Absent => {
+                return Err(Reply::UnknownParameter);
+            }
+            (b"RET", Some(value)) => {
+                transaction.returns = Some(Return::parse(value).ok_or(Reply::BadArguments)?);
+            }
+            (b"ENVID", Some(value)) => {
+                transaction.id = Some(EnvelopeId::parse(value).ok_or(Reply::BadArguments)?);
+            }
+            (b"SIZE" | b"BODY" | b"SMTPUTF8" | b"AUTH" | b"RET" | b"ENVID", _) => {
+                return Err(Reply::BadArguments);
+            }
             _ => return Err(Reply::UnknownParameter),
         }
     }

@@ -188,3 +188,13 @@ fn attack_14_a_leading_dash_stays_an_address() {
     };
     assert_eq!(path.to_string(), "-oQ/tmp@example.test");
 }
+
+#[test]
+fn attack_13_who_speaks_before_the_greeting_is_sent_away() {
+    let mut session = SmtpSession::new(Arc::new(mx()));
+    let actions = session.on_hasty();
+    assert_eq!(text(&actions), "554 5.5.0 talking out of turn, closing\r\n");
+    assert!(closes(&actions) && session.is_over());
+    let mut session = LmtpSession::new(Arc::new(mx()));
+    assert!(closes(&session.on_hasty()) && session.is_over());
+}
