@@ -223,6 +223,12 @@ fn smtp_bounds() {
     assert_eq!(said(&actions), "552 5.3.4 message too large\r\n");
     assert_eq!(session.reached(), Some(Limit::MessageSize));
 
+    for chunk in ["4294967297", "9223372036854775808", "18446744073709551615"] {
+        let (text, closed, reached) = last(&mut smtp(), &[&format!("BDAT {chunk} LAST")]);
+        assert_eq!(text, "552 5.3.4 chunk too large, closing\r\n", "{chunk}");
+        assert_eq!((closed, reached), (true, Some(Limit::Literal)));
+    }
+
     let mut session = smtp();
     let long = format!("NOOP {}", "x".repeat(600));
     let (text, _, reached) = last(&mut session, &[&long]);

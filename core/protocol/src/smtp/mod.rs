@@ -26,6 +26,7 @@ pub(crate) mod transaction;
 /// Octets of the longest command line, with its CRLF: MAIL with all that its parameters add (RFC 5321 section 4.5.3.1.4).
 pub const LINE_LIMIT: usize = command::mail::LIMIT;
 
+pub use command::bdat::CHUNK_LIMIT;
 pub use config::{Chunking, Config, Reports, Role};
 pub use session::SmtpSession;
 pub use transaction::State;

@@ -66,6 +66,7 @@ pub(crate) enum Reply {
     PolicyRejected,
     ContentRejected,
     MessageTooLarge,
+    ChunkTooLarge,
     NotYours,
     AddressNeedsUtf8,
     OutOfStep,
@@ -80,6 +81,7 @@ impl Reply {
         match self {
             Self::LineTooLong | Self::ResponseTooLong => Some(Limit::Line),
             Self::MessageTooLarge => Some(Limit::MessageSize),
+            Self::ChunkTooLarge => Some(Limit::Literal),
             Self::TooManyRecipients => Some(Limit::Recipients),
             Self::TooManyErrors => Some(Limit::Errors),
             _ => None,
@@ -150,6 +152,7 @@ impl Reply {
             Self::PolicyRejected => (550, Some("5.7.1"), "refused by our rules"),
             Self::ContentRejected => (550, Some("5.7.1"), "message refused"),
             Self::MessageTooLarge => (552, Some("5.3.4"), "message too large"),
+            Self::ChunkTooLarge => (552, Some("5.3.4"), "chunk too large, closing"),
             Self::NotYours => (553, Some("5.7.1"), "sender address is not yours"),
             Self::AddressNeedsUtf8 => (553, Some("5.6.7"), "address needs SMTPUTF8"),
             Self::OutOfStep => (554, Some("5.5.0"), "talking out of turn, closing"),
@@ -195,7 +198,8 @@ impl Reply {
 
     /// Whether nothing can follow it.
     pub(crate) const fn ends_session(self) -> bool {
-        matches!(self.code(), 221 | 421) || matches!(self, Self::BadChunk | Self::OutOfStep)
+        matches!(self.code(), 221 | 421)
+            || matches!(self, Self::BadChunk | Self::ChunkTooLarge | Self::OutOfStep)
     }
 
     /// Writes it. `hostname` goes before the text where RFC 5321 section 4.2.3 wants `<domain>`.

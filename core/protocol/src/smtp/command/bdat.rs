@@ -3,6 +3,7 @@
 //! **Invariants.** The octets of a chunk are read whatever is wrong with the command (invariant 2 of
 //! [`crate::smtp`]). A line that does not say how many there are ends the session: what follows might be
 //! taken for commands.
+//! **Bounds.** A chunk that is refused is thrown away as it comes, but none of more than [`CHUNK_LIMIT`] octets: that ends the session.
 
 use super::{Access, Group, LINE, Payload, Purpose, Spec, Step};
 use crate::session::{Receive, SpoolStart};
@@ -13,6 +14,9 @@ use crate::smtp::reply::Reply;
 use crate::smtp::session::{SmtpSession, Waiting};
 use crate::smtp::syntax::{Args, size};
 use crate::smtp::transaction::{Chunks, Position, State};
+
+/// Octets of the largest chunk that is read, if only to be thrown away: twice the largest message that can be configured.
+pub const CHUNK_LIMIT: u64 = 1 << 32;
 
 pub(crate) const SPEC: Spec = Spec {
     name: "BDAT",
@@ -92,6 +96,9 @@ pub(crate) fn discard(args: Args<'_>, refusal: Reply) -> Result<Step, Reply> {
 fn chunk(args: Args<'_>) -> Result<(u64, Position), Reply> {
     let mut words = args.words();
     let octets = words.next().and_then(size).ok_or(Reply::BadChunk)?;
+    if octets > CHUNK_LIMIT {
+        return Err(Reply::ChunkTooLarge);
+    }
     match (words.next(), words.next()) {
         (None, _) => Ok((octets, Position::Middle)),
         (Some(last), None) if last.eq_ignore_ascii_case(b"LAST") => Ok((octets, Position::Last)),
