@@ -62,6 +62,8 @@ enum Load {
     Pop3(run::retrieve::Arguments),
     /// IMAP logins, each on a connection of its own
     Login(run::login::Arguments),
+    /// Clients that never log in: silent, slow, flooding, and shaking hands only
+    Hostile(run::hostile::Arguments),
 }
 
 impl Load {
@@ -78,6 +80,7 @@ impl Load {
             Self::DeliverToIdle(arguments) => run::notify::run(scope, arguments).await,
             Self::Pop3(arguments) => run::retrieve::run(scope, arguments).await,
             Self::Login(arguments) => run::login::run(scope, arguments).await,
+            Self::Hostile(arguments) => run::hostile::run(scope, arguments).await,
         }
     }
 }

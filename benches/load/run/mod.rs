@@ -4,6 +4,7 @@ pub mod append;
 pub mod bodies;
 pub mod bulk;
 pub mod deliver;
+pub mod hostile;
 pub mod idle;
 pub mod list;
 pub mod login;
