@@ -23,8 +23,11 @@ pub(crate) mod syntax;
 mod tests;
 pub(crate) mod transaction;
 
-/// Octets of the longest command line, with its CRLF: MAIL with all that its parameters add (RFC 5321 section 4.5.3.1.4).
-pub const LINE_LIMIT: usize = command::mail::LIMIT;
+/// Octets of the longest command line, with its CRLF: MAIL or RCPT with all that parameters add (RFC 5321 section 4.5.3.1.4).
+pub const LINE_LIMIT: usize = match command::mail::LIMIT > command::rcpt::LIMIT {
+    true => command::mail::LIMIT,
+    false => command::rcpt::LIMIT,
+};
 
 pub use command::bdat::CHUNK_LIMIT;
 pub use config::{Chunking, Config, Reports, Role};
