@@ -204,8 +204,8 @@ fn users() {
             "postrider: the password holds a NUL, and bcrypt would ignore what follows it\n",
         ),
         (
-            &"x".repeat(72),
-            "postrider: the password is longer than 71 octets, and bcrypt would ignore the rest\n",
+            &"x".repeat(73),
+            "postrider: the password is longer than 72 octets, and bcrypt would ignore the rest\n",
         ),
     ] {
         assert_eq!(
@@ -380,13 +380,13 @@ fn aliases() {
 #[test]
 fn an_import_is_all_or_nothing() {
     let house = House::with_domain();
-    house.write("bad.csv", format!("email,password_hash,quota\nada@example.com,{HASH},5GiB\nbob@nowhere.example,{HASH},\nada@example.com,{HASH},lots\neve@example.com,{{PLAIN}}x,\n"));
+    house.write("bad.csv", format!("email,password_hash,quota\nada@example.com,{HASH},5GiB\nbob@nowhere.example,{HASH},\nada@example.com,{HASH},lots\neve@example.com,{{ROT13}}x,\n"));
     let failed = house.postrider(&["user", "import", "bad.csv"]).failed();
     assert_eq!(
         failed,
         "bad.csv:3: domain nowhere.example does not exist\n\
          bad.csv:4: quota: not a size; write a number of octets or one with a unit, such as \"512KiB\", \"100MiB\" or \"1GiB\", or \"unlimited\"\n\
-         bad.csv:5: cannot verify a hash of scheme {PLAIN}\n\
+         bad.csv:5: cannot verify a hash of scheme {ROT13}\n\
          postrider: 3 bad lines, no user was added\n"
     );
     let said = house.postrider(&["user", "import", "bad.csv", "--json"]);

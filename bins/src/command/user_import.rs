@@ -187,7 +187,7 @@ fn user(record: &StringRecord, columns: &Columns, line: u64) -> Result<ImportUse
     };
     let password = match (field(columns.password), field(columns.password_hash)) {
         (Some(password), None) => ImportPassword::Plain(Secret::new(password.to_owned())),
-        (None, Some(hash)) => ImportPassword::Hash(hash.trim().to_owned()),
+        (None, Some(hash)) => ImportPassword::Hash(tidy(hash).to_owned()),
         (None, None) => return Err("has no password and no password_hash".to_owned()),
         (Some(_), Some(_)) => return Err("has both a password and a password_hash".to_owned()),
     };
@@ -200,6 +200,17 @@ fn user(record: &StringRecord, columns: &Columns, line: u64) -> Result<ImportUse
             .map_err(|error| format!("quota: {error}"))?
             .map(|it| it.0),
     })
+}
+
+/// A hash without the blanks around it; those behind a password in the clear belong to it.
+fn tidy(hash: &str) -> &str {
+    let hash = hash.trim_start();
+    let scheme = hash.split_once('}').map_or("", |(scheme, _)| scheme);
+    let clear = ["{PLAIN", "{CLEARTEXT", "{CLEAR"];
+    match clear.iter().any(|it| it.eq_ignore_ascii_case(scheme)) {
+        true => hash,
+        false => hash.trim_end(),
+    }
 }
 
 /// Hashes what is not, on all cores, with a bar that shows how long it takes.
@@ -233,7 +244,7 @@ mod tests {
 
     #[test]
     fn reads_columns_in_any_order() {
-        let text = "\u{feff}Quota, email ,password_hash,password\r\n5GiB,ada@example.com,$2y$x,\r\n\r\nunlimited,\"bob@example.com\",,\" a \"\"b\"\" \"\r\n,eve@example.com,$2y$z,\r\n";
+        let text = "\u{feff}Quota, email ,password_hash,password\r\n5GiB,ada@example.com,$2y$x,\r\n\r\nunlimited,\"bob@example.com\",,\" a \"\"b\"\" \"\r\n,eve@example.com, $2y$z ,\r\n,zoe@example.com, {PLAIN}z ,\r\n,zed@example.com,{SSHA}z ,\r\n";
         let (users, problems) = parse(text).expect("a good header");
         assert!(problems.is_empty(), "{problems:?}");
         let shown: Vec<_> = users
@@ -257,6 +268,8 @@ mod tests {
                 ),
                 (4, "bob@example.com", " a \"b\" ".to_owned(), Some(None)),
                 (5, "eve@example.com", "$2y$z".to_owned(), None),
+                (6, "zoe@example.com", "{PLAIN}z ".to_owned(), None),
+                (7, "zed@example.com", "{SSHA}z".to_owned(), None),
             ]
         );
     }

@@ -216,7 +216,7 @@ async fn an_import_names_every_bad_line_and_changes_nothing() {
         user(3, "bob", hash(HASH)),
         user(4, "Bob@example.com", hash(HASH)),
         user(5, "ada@example.com", hash(HASH)),
-        user(6, "eve@nowhere.example", hash("{PLAIN}x")),
+        user(6, "eve@nowhere.example", hash("{ROT13}x")),
         user(7, "eve@example.com", plain("")),
         user(8, "bob@example.com", plain(&"x".repeat(80))),
     ];
@@ -237,7 +237,7 @@ async fn an_import_names_every_bad_line_and_changes_nothing() {
             "4: bob@example.com stands on line 2 already".to_owned(),
             "5: user ada@example.com exists already".to_owned(),
             "6: domain nowhere.example does not exist".to_owned(),
-            "6: cannot verify a hash of scheme {PLAIN}".to_owned(),
+            "6: cannot verify a hash of scheme {ROT13}".to_owned(),
             "7: the password is empty".to_owned(),
             "8: bob@example.com stands on line 2 already".to_owned(),
             format!("8: {too_long}"),

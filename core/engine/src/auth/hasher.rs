@@ -16,7 +16,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use postrider_protocol::secret::Secret;
 use tokio::sync::oneshot;
 
-use super::password::{VerifyError, hash_password, verify_nobody, verify_password};
+use super::password::{VerifyError, hash_password, verify_evenly, verify_nobody};
 use crate::telemetry::metrics::{PASSWORD_JOBS_REFUSED, PASSWORD_JOBS_WAITING, PASSWORD_SECONDS};
 
 /// Jobs that usually may wait for each thread.
@@ -57,7 +57,6 @@ enum Task {
         answer: Answer<bool>,
     },
     VerifyNobody {
-        password: Secret<String>,
         answer: Answer<bool>,
     },
     Hash {
@@ -104,7 +103,7 @@ impl Hasher {
         Self::with_places(threads, places, wait)
     }
 
-    /// Whether this is the password of the hash.
+    /// Whether this is the password of the hash. Every answer but yes takes as long as [`Hasher::verify_nobody`].
     ///
     /// # Errors
     /// Overload, a hash that cannot be verified, a password that is none.
@@ -125,9 +124,8 @@ impl Hasher {
     ///
     /// # Errors
     /// Overload.
-    pub async fn verify_nobody(&self, password: Secret<String>) -> Result<bool, HasherError> {
-        self.ask(|answer| Task::VerifyNobody { password, answer })
-            .await
+    pub async fn verify_nobody(&self) -> Result<bool, HasherError> {
+        self.ask(|answer| Task::VerifyNobody { answer }).await
     }
 
     /// Makes the hash of a password.
@@ -186,9 +184,9 @@ impl Job {
                 hash,
                 password,
                 answer,
-            } => settle(answer, late, || Ok(verify_password(&hash, &password)?)),
-            Task::VerifyNobody { password, answer } => settle(answer, late, || {
-                verify_nobody(&password);
+            } => settle(answer, late, || Ok(verify_evenly(&hash, &password)?)),
+            Task::VerifyNobody { answer } => settle(answer, late, || {
+                verify_nobody();
                 Ok(false)
             }),
             Task::Hash { password, answer } => {
@@ -258,14 +256,14 @@ mod tests {
             hasher.verify(hash.to_owned(), secret("U*V")).await,
             Ok(false)
         );
-        let unknown = hasher.verify("{PLAIN}x".to_owned(), secret("x")).await;
+        let unknown = hasher.verify("{ROT13}x".to_owned(), secret("x")).await;
         assert_eq!(
             unknown,
-            Err(VerifyError::UnknownScheme("{PLAIN}".to_owned()).into())
+            Err(VerifyError::UnknownScheme("{ROT13}".to_owned()).into())
         );
         let made = hasher.hash(secret("new")).await.expect("a hash");
         assert_eq!(hasher.verify(made, secret("new")).await, Ok(true));
-        assert_eq!(hasher.verify_nobody(secret("x")).await, Ok(false));
+        assert_eq!(hasher.verify_nobody().await, Ok(false));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The local resolver: the hash in `virtual_users.password`, and what it needs of index and hashers.
 //!
-//! **Invariants.** Whatever the row holds, the work of one verification is done, so that time does not tell who exists (a hash of lower
-//! cost than ours, made by another program, is cheaper until its first login). A user name is a value in SQL, never a part of it.
+//! **Invariants.** Whatever the row holds, every answer but yes costs the work of one verification, so that time does not tell who exists
+//! (only a hash that costs more than ours takes longer, until its first login). A user name is a value in SQL, never a part of it.
 
 use std::sync::Arc;
 
@@ -44,16 +44,16 @@ impl Accounts for Arc<dyn Index> {
 /// Hashes and compares passwords.
 #[async_trait::async_trait]
 pub trait Passwords: Send + Sync + 'static {
-    /// Whether this is the password of the hash.
+    /// Whether this is the password of the hash. Every answer but yes takes as long as [`verify_nobody`](Self::verify_nobody).
     ///
     /// # Errors
     /// See [`HasherError`].
     async fn verify(&self, hash: &str, password: &Secret<String>) -> Result<bool, HasherError>;
-    /// Takes as long as [`verify`](Self::verify), for a user without hash.
+    /// Takes as long as a wrong password, for a user without hash.
     ///
     /// # Errors
     /// [`HasherError::Overloaded`], [`HasherError::Failed`].
-    async fn verify_nobody(&self, password: &Secret<String>) -> Result<(), HasherError>;
+    async fn verify_nobody(&self) -> Result<(), HasherError>;
     /// Makes a hash.
     ///
     /// # Errors
@@ -69,10 +69,8 @@ impl Passwords for Hasher {
         Hasher::verify(self, hash.to_owned(), password.clone()).await
     }
 
-    async fn verify_nobody(&self, password: &Secret<String>) -> Result<(), HasherError> {
-        Hasher::verify_nobody(self, password.clone())
-            .await
-            .map(drop)
+    async fn verify_nobody(&self) -> Result<(), HasherError> {
+        Hasher::verify_nobody(self).await.map(drop)
     }
 
     async fn hash(&self, password: &Secret<String>) -> Result<String, HasherError> {
@@ -99,10 +97,9 @@ impl LocalResolver {
     }
 
     /// The work of a comparison, then no.
-    async fn nobody(&self, password: &Secret<String>, answer: Answer) -> Answer {
-        match self.passwords.verify_nobody(password).await {
-            // What is too long to be a password is wrong for everybody.
-            Ok(()) | Err(HasherError::Unverifiable(_)) => answer,
+    async fn nobody(&self, answer: Answer) -> Answer {
+        match self.passwords.verify_nobody().await {
+            Ok(()) => answer,
             Err(error) => Answer::Unavailable(error.to_string().into()),
         }
     }
@@ -135,7 +132,7 @@ impl Resolver for LocalResolver {
                 Some(hash) => return self.compare(hash, password).await,
             },
         };
-        self.nobody(password, refusal).await
+        self.nobody(refusal).await
     }
 }
 

@@ -102,18 +102,15 @@ impl Passwords for FakePasswords {
         let right = ["weak:", "strong:"]
             .iter()
             .find_map(|it| hash.strip_prefix(it));
+        self.work_once().await?;
         let right = right.ok_or(VerifyError::Malformed("no scheme that we know"))?;
         if let Err(why @ (PasswordError::TooLong | PasswordError::Nul)) = check_password(password) {
             return Err(VerifyError::from(why).into());
         }
-        self.work_once().await?;
         Ok(right == password.expose())
     }
 
-    async fn verify_nobody(&self, password: &Secret<String>) -> Result<(), HasherError> {
-        if check_password(password).is_err() {
-            return Ok(());
-        }
+    async fn verify_nobody(&self) -> Result<(), HasherError> {
         self.work_once().await
     }
 

@@ -296,6 +296,6 @@ async fn attack_36_overload_is_later_and_bans_nobody() {
     }
     house.passwords.overloaded.store(false, Ordering::SeqCst);
     assert!(login(&house, HOME, ADA, "secret").await.is_ok());
-    let long = "x".repeat(72);
+    let long = "x".repeat(73);
     assert_eq!(login(&house, HOME, ADA, &long).await, denied());
 }

@@ -129,7 +129,7 @@ async fn real_hashes_are_verified_and_upgraded() {
         .add("old@example.test", Some(weak), AuthType::Local)
         .await;
     let ask = |user, password| auth.authenticate(House::attempt(HOME, user, password));
-    let long = "U*U".repeat(24);
+    let long = "U*U".repeat(25);
     for (user, password) in [
         ("old@example.test", "U*V"),
         ("old@example.test", long.as_str()),
