@@ -4,6 +4,9 @@
 //! says. One step runs at a time, so a slow answer stops the reading and TCP slows the peer down. The actor's own queue is
 //! for what comes from outside and never waits for the step: drain, revoke.
 //!
+//! A session whose account lost its right to be here is told so before its next line, question or literal; what it is in the
+//! middle of has [`GRACE`], then the connection is cut.
+//!
 //! **Invariants.** I1: an answer of the session is written after the ask that it follows. I7: bytes held are the session's
 //! line limit, one read buffer while there is something to read, and what the spool takes from the memory budget.
 //! **On failure.** A connection is closed, never restarted. A panic ends it and nothing else.
@@ -29,6 +32,7 @@ use crate::limits;
 pub(crate) use self::asks::{Asks, Desk};
 pub(crate) use self::imap::ImapAsks;
 pub(crate) use self::pop3::Pop3Asks;
+use self::signals::Heed;
 pub use self::signals::Signals;
 pub(crate) use self::smtp::SmtpAsks;
 pub(crate) use self::wire::{Deadlines, Wire};
@@ -103,7 +107,14 @@ impl<A: Asks> Actor for Connection<A> {
 
 /// Drives a session until one side closes.
 pub(crate) async fn serve<A: Asks>(mut parts: Parts<A>, signals: Signals) {
-    let end = converse(&mut parts, &signals).await;
+    let overdue = async {
+        signals.ended().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let end = tokio::select! {
+        end = converse(&mut parts, &signals) => end,
+        () = overdue => Err(wire::Broken::Revoked),
+    };
     let Parts { wire, asks, .. } = &mut parts;
     asks.closed().await;
     let (received, sent) = wire.octets();
@@ -148,8 +159,11 @@ async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<En
                     framing,
                 } => asks.send(wire, offset, octets, framing).await?,
                 Action::Ask(ask) => {
-                    let answer = asks.answer(ask, wire).await;
-                    next = Some(session.on(Input::Answer(answer)));
+                    let input = match signals.take(Heed::Revoked) {
+                        Some(_) => Input::Revoked,
+                        None => Input::Answer(asks.answer(ask, wire).await),
+                    };
+                    next = Some(session.on(input));
                 }
                 Action::Receive(receive) => {
                     next = Some(asks.receive(wire, session, receive).await?);
@@ -217,6 +231,8 @@ async fn listen<A: Asks>(
     })
 }
 
+/// How long what a session is in the middle of may take once its account has lost its right to be here.
+const GRACE: Duration = Duration::from_secs(2);
 /// How long a peer that is told goodbye may go on sending before the socket is closed under it.
 const LINGER: Duration = Duration::from_secs(2);
 

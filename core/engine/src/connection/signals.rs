@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 const CHANGED: u8 = 1;
 const DRAIN: u8 = 2;
 const REVOKED: u8 = 4;
+/// As [`REVOKED`], and never taken.
+const ENDED: u8 = 8;
 
 /// The marks of one connection. Cheap to clone; all clones are the same marks.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,16 @@ pub struct Signals(Arc<Inner>);
 struct Inner {
     marks: AtomicU8,
     wake: Notify,
+    ended: Notify,
+}
+
+/// Which marks somebody looks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Heed {
+    /// All of them: between two lines.
+    All,
+    /// The end of the right to be here alone: in the middle of something.
+    Revoked,
 }
 
 /// A mark that was set.
@@ -43,7 +55,17 @@ impl Signals {
 
     /// The account's right to be here has ended.
     pub fn revoke(&self) {
-        self.mark(REVOKED);
+        if self.0.marks.fetch_or(ENDED, Ordering::SeqCst) & ENDED == 0 {
+            self.mark(REVOKED);
+            self.0.ended.notify_one();
+        }
+    }
+
+    /// Waits until the right to be here has ended, whether the session was told or not. For one at a time. Safe to cancel.
+    pub(crate) async fn ended(&self) {
+        while self.0.marks.load(Ordering::SeqCst) & ENDED == 0 {
+            self.0.ended.notified().await;
+        }
     }
 
     fn mark(&self, mark: u8) {
@@ -53,7 +75,7 @@ impl Signals {
     }
 
     /// The most urgent mark, taken.
-    pub(crate) fn take(&self) -> Option<Signal> {
+    pub(crate) fn take(&self, heed: Heed) -> Option<Signal> {
         let marks = self.0.marks.load(Ordering::SeqCst);
         let (mark, signal) = [
             (REVOKED, Signal::Revoked),
@@ -61,15 +83,16 @@ impl Signals {
             (CHANGED, Signal::Changed),
         ]
         .into_iter()
+        .filter(|(mark, _)| heed == Heed::All || *mark == REVOKED)
         .find(|(mark, _)| marks & mark != 0)?;
         self.0.marks.fetch_and(!mark, Ordering::SeqCst);
         Some(signal)
     }
 
     /// Waits for a mark and takes it. Safe to cancel.
-    pub(crate) async fn next(&self) -> Signal {
+    pub(crate) async fn next(&self, heed: Heed) -> Signal {
         loop {
-            if let Some(signal) = self.take() {
+            if let Some(signal) = self.take(heed) {
                 return signal;
             }
             self.0.wake.notified().await;
@@ -87,19 +110,35 @@ mod tests {
         signals.changed();
         signals.changed();
         signals.drain();
-        assert_eq!(signals.next().await, Signal::Drain);
-        assert_eq!(signals.next().await, Signal::Changed);
-        assert_eq!(signals.take(), None);
+        assert_eq!(signals.next(Heed::All).await, Signal::Drain);
+        assert_eq!(signals.next(Heed::All).await, Signal::Changed);
+        assert_eq!(signals.take(Heed::All), None);
     }
 
     #[tokio::test]
     async fn who_waits_is_woken() {
         let signals = Signals::default();
         let other = signals.clone();
-        let (signal, ()) = tokio::join!(signals.next(), async move {
+        let (signal, (), ()) = tokio::join!(signals.next(Heed::All), signals.ended(), async move {
             tokio::task::yield_now().await;
             other.revoke();
         });
         assert_eq!(signal, Signal::Revoked);
+    }
+
+    #[tokio::test]
+    async fn in_the_middle_of_something_only_the_end_counts() {
+        let signals = Signals::default();
+        signals.changed();
+        signals.drain();
+        assert_eq!(signals.take(Heed::Revoked), None);
+        signals.revoke();
+        assert_eq!(signals.next(Heed::Revoked).await, Signal::Revoked);
+        // It is told once, and stays true.
+        signals.revoke();
+        assert_eq!(signals.take(Heed::Revoked), None);
+        signals.ended().await;
+        assert_eq!(signals.next(Heed::All).await, Signal::Drain);
+        assert_eq!(signals.next(Heed::All).await, Signal::Changed);
     }
 }

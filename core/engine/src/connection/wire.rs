@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use postrider_protocol::line::{Frame, Framer};
 use postrider_protocol::session::Patience;
 
-use super::signals::{Signal, Signals};
+use super::signals::{Heed, Signal, Signals};
 use super::{LINGER, idle_of};
 use crate::net::buffer::ReadBuffer;
 use crate::net::deadline::{self, Flow, LineClock, Pace};
@@ -61,6 +61,9 @@ pub(crate) enum Broken {
     /// STARTTLS failed.
     #[error(transparent)]
     StartTls(#[from] StartTlsError),
+    /// The session's account went in the middle of something.
+    #[error("access ended")]
+    Revoked,
     /// A body ended before the octets that were announced.
     #[error("body: {0}")]
     Body(String),
@@ -212,9 +215,12 @@ impl Wire {
         let idle = idle_of(patience, &self.deadlines);
         self.clock.wait(idle);
         loop {
-            // Between lines; inside of one the peer has the word.
-            let between = !self.framer.inside_line(self.input.octets());
-            if between && let Some(signal) = signals.take() {
+            // Inside of a line, and while there are more, the peer has the word; unless it has no right to it any more.
+            let heed = match self.framer.inside_line(self.input.octets()) {
+                true => Heed::Revoked,
+                false => Heed::All,
+            };
+            if let Some(signal) = signals.take(heed) {
                 return Ok(signal.into());
             }
             let frame = self.framer.next_line(self.input.octets(), limit);
@@ -239,7 +245,7 @@ impl Wire {
             };
             let count = tokio::select! {
                 biased;
-                signal = signals.next(), if between => return Ok(signal.into()),
+                signal = signals.next(heed) => return Ok(signal.into()),
                 read = timeout_at(deadline, self.input.read_from(stream)) => match read {
                     Ok(read) => read?,
                     Err(_) => return Ok(Event::TimedOut),

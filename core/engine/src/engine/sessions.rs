@@ -14,8 +14,8 @@ use super::parts::Services;
 use crate::actor::Drain;
 use crate::connection::Signals;
 
-/// How often the index is asked whether anything changed that others did.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often the index is asked whether anything changed that others did. What this process changes is looked at at once.
+const LOOK: Duration = Duration::from_millis(250);
 /// How long sessions may go without looking, whatever notices came (design section 4).
 const LOOK_ANYWAY: Duration = Duration::from_secs(30);
 
@@ -98,6 +98,7 @@ pub(super) async fn watch(services: Services, drain: Drain) {
     loop {
         tokio::select! {
             () = drain.begun() => return,
+            () = services.index.access_changed() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
         let now = match services.index.read(|index| index.generation()).await {

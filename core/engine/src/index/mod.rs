@@ -9,6 +9,8 @@ use futures_util::future::BoxFuture;
 use postrider_storage::index::{self as storage, Change, Index, Outcome};
 use postrider_storage::{Class, Error};
 
+use tokio::sync::Notify;
+
 use crate::actor::{Handle, Restart, ServiceRuntime, Stage, Stages, Supervisor};
 use crate::telemetry::metrics::{INDEX_ERRORS, INDEX_SECONDS};
 use writer::{Apply, Writer};
@@ -31,6 +33,8 @@ const RESTART: Restart = Restart {
 pub struct IndexPool {
     index: Arc<dyn Index>,
     writer: Handle<Writer>,
+    /// Told of changes of who may log in.
+    access: Arc<Notify>,
 }
 
 impl std::fmt::Debug for IndexPool {
@@ -56,7 +60,11 @@ impl IndexPool {
         let writer = supervisor.supervise("index_writer", places, RESTART, move || {
             Writer::new(for_writer.clone(), runtime.clone())
         });
-        Self { index, writer }
+        Self {
+            index,
+            writer,
+            access: Arc::default(),
+        }
     }
 
     /// Reads. The future runs where the caller does; a back end sees to it that its connections and its blocking work do not.
@@ -86,8 +94,24 @@ impl IndexPool {
     /// Those of the change. [`Error::Unavailable`]: the outcome is unknown, and repeating it is harmless.
     pub async fn change(&self, change: Change) -> Result<Outcome, Error> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
+        let ends_access = matches!(
+            change,
+            Change::SetPassword(_)
+                | Change::SetAccountActive(_)
+                | Change::RemoveAccount(_)
+                | Change::SetDomainActive(_)
+                | Change::RemoveDomain(_)
+        );
         let result = self.writer.ask_before(deadline, Apply(change)).await;
+        if ends_access {
+            self.access.notify_one();
+        }
         counted(result.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string()))))
+    }
+
+    /// Waits until this process changed who may log in. For one at a time.
+    pub(crate) async fn access_changed(&self) {
+        self.access.notified().await;
     }
 
     /// Finishes what waits, and takes nothing more, when the stage of the index drains.

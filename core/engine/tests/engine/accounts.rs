@@ -1,6 +1,8 @@
 //! An account that changes loses the sessions it had.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use postrider::config::Service;
+use postrider_storage::index::{Change, SetPassword, Timestamp};
 
 use super::client::Client;
 use super::house::{ADA, BOB, House, PASSWORD, hash};
@@ -94,4 +96,106 @@ async fn a_changed_quota_or_a_better_hash_ends_nothing() {
     assert!(bob.rest().await.contains("* BYE "));
     assert!(ada.imap("NOOP").await.is_ok());
     house.stop().await;
+}
+
+/// A submission session of an account.
+async fn submission(house: &House, email: &str) -> Client {
+    let mut client = house.connect(Service::Submission).await;
+    client.smtp("EHLO client.example").await;
+    let plain = BASE64.encode(format!("\0{email}\0{PASSWORD}"));
+    let reply = client.smtp(&format!("AUTH PLAIN {plain}")).await;
+    assert!(reply.starts_with("235 "), "{reply}");
+    client
+}
+
+async fn pop3(house: &House, email: &str) -> Client {
+    let mut client = house.connect(Service::Pop3).await;
+    client.smtp(&format!("USER {email}")).await;
+    let reply = client.smtp(&format!("PASS {PASSWORD}")).await;
+    assert!(reply.starts_with("+OK"), "{reply}");
+    client
+}
+
+/// Another password, as this process itself changes it.
+async fn change_password(house: &House, email: &str) {
+    let account = house.admin().find_user(email).await.unwrap();
+    let change = Change::SetPassword(SetPassword {
+        account: account.id,
+        password: Some(hash("another")),
+        only_if: None,
+        now: Timestamp(0),
+    });
+    house.running.index().change(change).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn attack_31_a_changed_password_ends_sessions_of_every_protocol() {
+    let house = House::new().await;
+    let mut stays = house.imap(BOB).await;
+    let mut idle = house.imap(ADA).await;
+    idle.imap("SELECT INBOX").await;
+    idle.write(b"i IDLE\r\n").await;
+    assert!(idle.line().await.starts_with('+'));
+    // One that is in the middle of a line, and one that waits for a literal.
+    let mut line = house.imap(ADA).await;
+    line.write(b"a NOO").await;
+    let mut literal = house.imap(ADA).await;
+    literal.write(b"a APPEND INBOX {1000}\r\n").await;
+    assert!(literal.line().await.starts_with('+'));
+    let mut pop3 = pop3(&house, ADA).await;
+    let mut between = submission(&house, ADA).await;
+    between.smtp("MAIL FROM:<ada@example.test>").await;
+    // One in the middle of a message, to which it then sends the end.
+    let mut data = submission(&house, ADA).await;
+    for command in [
+        "MAIL FROM:<ada@example.test>",
+        "RCPT TO:<bob@example.test>",
+        "DATA",
+    ] {
+        let reply = data.smtp(command).await;
+        assert!(reply.starts_with(['2', '3']), "{reply}");
+    }
+    data.write(b"From: <ada@example.test>\r\nSubject: stolen\r\n\r\n")
+        .await;
+
+    change_password(&house, ADA).await;
+    is_ended(idle).await;
+    is_ended(line).await;
+    let said = pop3.rest().await;
+    assert!(said.starts_with("-ERR [AUTH]"), "{said}");
+    let said = between.rest().await;
+    assert!(said.starts_with("421 4.7.0 "), "{said}");
+    data.write(b"text\r\n.\r\n").await;
+    let said = data.rest().await;
+    assert!(said.is_empty() || said.starts_with("421 4.7.0 "), "{said}");
+    let said = literal.rest().await;
+    assert!(!said.contains("a OK"), "{said}");
+    assert!(house.subjects(BOB).await.is_empty(), "nothing was sent");
+    assert!(stays.imap("NOOP").await.is_ok());
+    house.stop().await;
+}
+
+#[actix_rt::test]
+async fn attack_31_who_never_stops_talking_is_ended_too() {
+    let house = House::new().await;
+    let mut ada = house.imap(ADA).await;
+    ada.imap("SELECT INBOX").await;
+    let pipelined = "a NOOP\r\n".repeat(1000);
+    ada.write(pipelined.as_bytes()).await;
+    change_password(&house, ADA).await;
+    let mut said = String::new();
+    for _ in 0..2000 {
+        // It has always more to say than is read.
+        ada.write(pipelined.as_bytes()).await;
+        for _ in 0..1000 {
+            match ada.try_line().await {
+                Some(line) => said = line,
+                None => {
+                    house.stop().await;
+                    return;
+                }
+            }
+        }
+    }
+    panic!("still served: {said}");
 }
