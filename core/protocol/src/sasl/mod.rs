@@ -2,6 +2,10 @@
 //!
 //! **Invariants.** [`Credentials`] hold only values that are whole: what is too long, empty or holds
 //! octets that no back end could agree on is refused here, never cut. Nobody else needs to look again.
+//!
+//! User names are compared in NFC, and the engine folds their case. This is not SASLprep (RFC 4013), which RFC 4616 section 2 asks for: its
+//! tables end with Unicode 3.2 and would refuse names that are written today; what of it matters here, no control characters and one form
+//! of each letter, is done. Passwords are kept octet for octet, as bcrypt and every other program that hashed them took them.
 
 pub mod exchange;
 mod mechanism;

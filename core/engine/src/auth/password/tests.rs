@@ -1,5 +1,7 @@
 //! Hashes that other programs made, hashes of ours, and what is refused.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn secret(text: &str) -> Secret<String> {
@@ -471,4 +473,28 @@ fn made_up_passwords_differ_and_can_be_hashed() {
     let (one, other) = (one.expect("random"), other.expect("random"));
     assert!(one != other && one.expose().len() == 20);
     assert_eq!(check_password(&one), Ok(()));
+}
+
+proptest! {
+    /// What stands in a table that another program wrote need not be a hash.
+    #[test]
+    fn no_text_in_the_place_of_a_hash_panics(
+        hash in prop::sample::select(FOREIGN.to_vec()),
+        at in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+        octets in prop::collection::vec(any::<char>(), 0..3),
+    ) {
+        let characters: Vec<char> = hash.chars().collect();
+        let (at, cut) = (at.index(characters.len()), cut.index(4));
+        let end = characters.len().min(at + cut);
+        let text: String = characters[..at].iter().chain(&octets).chain(&characters[end..]).collect();
+        let weak = is_weak(&text);
+        if let Ok(hash) = Hash::parse(&text) {
+            let ours = matches!(hash, Hash::Bcrypt { cost: COST.., .. });
+            prop_assert_eq!(weak, !ours);
+            if hash.work() < 64 {
+                let _ = hash.matches("x");
+            }
+        }
+    }
 }
