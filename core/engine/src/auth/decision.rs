@@ -111,7 +111,12 @@ impl Decision {
                 "rejected"
             }
         };
-        metrics::counter!(LOGINS, "service" => service, "result" => result).increment(1);
+        let labels = [
+            ("service", service),
+            ("mechanism", mechanism),
+            ("result", result),
+        ];
+        metrics::counter!(LOGINS, &labels).increment(1);
         metrics::histogram!(LOGIN_SECONDS, "result" => result).record(took.as_secs_f64());
     }
 }

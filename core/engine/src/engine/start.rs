@@ -24,7 +24,7 @@ use crate::filter::Chain;
 use crate::index::IndexPool;
 use crate::limits;
 use crate::mailbox::{Mailboxes, retention};
-use crate::net::entrance::{Entrance, Security};
+use crate::net::entrance::{Bans, Entrance, Security};
 use crate::net::limit::Limiter;
 use crate::net::listener::Socket;
 use crate::net::tls::{Acceptor, Certificates, TlsSettings, self_signed};
@@ -268,7 +268,9 @@ fn listen(
         let acceptor = Acceptor::new(certificates.clone(), &tls)
             .map_err(|error| StartError::Tls(error.to_string()))?;
         let security = Security::of(service, &acceptor);
-        let entrance = Entrance::new(settings, &config.deadlines, security);
+        let auth = services.auth.clone();
+        let bans = Bans::new(move |peer| auth.is_banned(peer));
+        let entrance = Entrance::new(settings, &config.deadlines, security, bans);
         let door = Arc::new(Door::new(
             settings.clone(),
             entrance,

@@ -4,10 +4,12 @@
 //! proxy's. A peer is told why it is refused where that costs no handshake: where TLS comes first it is not.
 //! **Bounds.** Each step has a deadline; nothing is buffered.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::limit::{Permit, Refused, Slot};
+use super::limit::{Login, Permit, Refused, Slot};
 use super::listener::Accepted;
 use super::peer::{Peer, Remote};
 use super::proxy_protocol::{Proxies, ProxyError, read_header};
@@ -27,6 +29,31 @@ pub struct Entrance {
     pub proxy_patience: Duration,
     /// When it is encrypted.
     pub security: Security,
+    /// Who need not come at all where logins are expected.
+    pub bans: Bans,
+}
+
+/// Says whether a client is banned: asked once a connection, before its greeting and its handshake. Nobody is, by default.
+#[derive(Clone, Default)]
+pub struct Bans(Option<Arc<IsBanned>>);
+
+type IsBanned = dyn Fn(&Peer) -> bool + Send + Sync;
+
+impl Bans {
+    /// As this function says.
+    pub fn new(is_banned: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_banned)))
+    }
+
+    fn contains(&self, peer: &Peer) -> bool {
+        self.0.as_ref().is_some_and(|is_banned| is_banned(peer))
+    }
+}
+
+impl fmt::Debug for Bans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bans")
+    }
 }
 
 /// When connections are encrypted, and with what.
@@ -89,12 +116,13 @@ pub enum Rejected {
 
 impl Entrance {
     /// The way in of a configured listener.
-    pub fn new(listener: &Listener, deadlines: &Deadlines, security: Security) -> Self {
+    pub fn new(listener: &Listener, deadlines: &Deadlines, security: Security, bans: Bans) -> Self {
         Self {
             service: listener.service,
             proxies: Proxies::new(listener.proxy_protocol_from.clone()),
             proxy_patience: deadlines.handshake,
             security,
+            bans,
         }
     }
 
@@ -112,7 +140,7 @@ impl Entrance {
             Security::StartTls(tls) => (None, Some(tls.clone())),
             Security::Implicit(tls) => (Some(tls), None),
         };
-        let permit = match slot.admit(peer.ip(), self.service.into()) {
+        let permit = match self.admit(slot, &peer) {
             Ok(permit) => permit,
             Err((slot, refused)) => {
                 tracing::debug!(service = %self.service, %peer, %refused, "connection refused");
@@ -139,6 +167,16 @@ impl Entrance {
             permit,
             starttls,
         })
+    }
+
+    /// Mail from other servers comes from a banned address too: only logins are what it is banned for.
+    fn admit(&self, slot: Slot, peer: &Peer) -> Result<Permit, (Slot, Refused)> {
+        let login = Login::from(self.service);
+        if login == Login::Expected && self.bans.contains(peer) {
+            Refused::Banned.count(self.service);
+            return Err((slot, Refused::Banned));
+        }
+        slot.admit(peer.ip(), login)
     }
 
     /// Finds out who the client is.

@@ -73,10 +73,13 @@ pub enum Refused {
     /// The account has too many connections.
     #[error("too many connections of this account")]
     Account,
+    /// Too many logins from the address failed lately.
+    #[error("too many failed logins from your address, try again later")]
+    Banned,
 }
 
 impl Refused {
-    fn count(self, service: Service) {
+    pub(super) fn count(self, service: Service) {
         let labels = [("service", service.name()), ("reason", self.label())];
         metrics::counter!(CONNECTIONS_REFUSED, &labels).increment(1);
     }
@@ -86,6 +89,7 @@ impl Refused {
             Self::Address => "limit_per_ip",
             Self::AddressBeforeLogin => "limit_before_login_per_ip",
             Self::Account => "limit_per_account",
+            Self::Banned => "banned",
         }
     }
 }

@@ -86,7 +86,7 @@ metrics! {
     COMMANDS = "postrider_commands_total", Counter, Count, "Commands handled, by service and command.";
     COMMAND_SECONDS = "postrider_command_seconds", Histogram(SECONDS), Seconds, "Time from a command's line to its answer, by service and command.";
     // Login.
-    LOGINS = "postrider_logins_total", Counter, Count, "Logins, by service and result (accepted, rejected, throttled, unavailable).";
+    LOGINS = "postrider_logins_total", Counter, Count, "Logins, by service, mechanism (PLAIN, LOGIN, USER) and result (accepted, rejected, throttled, unavailable).";
     LOGIN_SECONDS = "postrider_login_seconds", Histogram(SECONDS), Seconds, "Time a login took, by result.";
     PASSWORD_SECONDS = "postrider_password_seconds", Histogram(SECONDS), Seconds, "Time a password hasher worked on one password.";
     PASSWORD_JOBS_WAITING = "postrider_password_jobs_waiting", Gauge, Count, "Passwords that wait for a hasher.";

@@ -10,6 +10,7 @@ mod examples;
 mod failures;
 mod house;
 mod limits;
+mod logins;
 mod quota;
 mod smtp;
 mod store;

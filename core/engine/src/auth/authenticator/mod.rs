@@ -125,6 +125,11 @@ impl Authenticator {
         let until = self.0.throttle.banned_until(address)?;
         Some(until.saturating_duration_since(Instant::now()))
     }
+
+    /// Whether no login of this client will be looked at, whatever it says. Cheap: for who lets connections in.
+    pub fn is_banned(&self, peer: &Peer) -> bool {
+        self.0.throttle.is_banned(peer)
+    }
 }
 
 impl fmt::Debug for Authenticator {

@@ -109,6 +109,12 @@ struct State {
     known: Expiring<(Box<str>, Option<AddressKey>), ()>,
 }
 
+impl State {
+    fn is_exempt(&self, ip: IpAddr) -> bool {
+        self.exempt.iter().any(|network| network.contains(&ip))
+    }
+}
+
 /// Counts failures.
 #[derive(Debug)]
 pub(super) struct Throttle {
@@ -203,9 +209,19 @@ impl Throttle {
         count.closed_until.filter(|until| *until > Instant::now())
     }
 
+    /// Whether nothing from this peer is looked at. Exempt networks and what is no client never are.
+    pub(super) fn is_banned(&self, peer: &Peer) -> bool {
+        let (Some(ip), Some(key)) = (peer.ip(), peer.key()) else {
+            return false;
+        };
+        let (now, state) = (Instant::now(), self.state());
+        let count = state.pots.get(&Pot::Address(key));
+        count.is_some_and(|it| it.is_closed(now)) && !state.is_exempt(ip.to_canonical())
+    }
+
     fn try_admit(&self, reservation: &mut Reservation, ip: Option<IpAddr>) -> Admission {
         let (now, mut state) = (Instant::now(), self.state());
-        if ip.is_some_and(|ip| state.exempt.iter().any(|network| network.contains(&ip))) {
+        if ip.is_some_and(|ip| state.is_exempt(ip)) {
             return Admission::Admitted;
         }
         let part = state.parts.at(now);

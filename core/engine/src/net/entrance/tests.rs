@@ -27,6 +27,7 @@ fn entrance(proxies: &[&str], tls: Option<Acceptor>) -> Entrance {
         proxies: Proxies::new(networks),
         proxy_patience: Duration::from_millis(300),
         security,
+        bans: Bans::default(),
     }
 }
 
@@ -200,6 +201,30 @@ async fn attack_06_one_too_many_is_told_and_leaves_nothing() {
     drop(tls);
 }
 
+#[tokio::test]
+async fn attack_34_a_banned_client_gets_no_handshake_and_its_proxy_is_never_banned() {
+    let limiter = limiter(10);
+    let (acceptor, _) = acceptor();
+    let client: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+    let mut entrance = entrance(&["127.0.0.0/8"], Some(acceptor));
+    entrance.bans = Bans::new(move |peer| peer.ip() == Some(client));
+    let (mut banned, accepted) = connect(&limiter).await;
+    banned.write_all(CLIENT).await.unwrap();
+    match entrance.enter(accepted).await.unwrap_err() {
+        Rejected::Limit {
+            refused, stream, ..
+        } => assert!(refused == Refused::Banned && stream.is_none()),
+        other => panic!("{other}"),
+    }
+    assert_eq!(limiter.open(), 0);
+    // Mail from its server comes in all the same.
+    entrance.service = Service::Smtp;
+    entrance.security = Security::None;
+    let (mut server, accepted) = connect(&limiter).await;
+    server.write_all(CLIENT).await.unwrap();
+    assert!(entrance.enter(accepted).await.is_ok());
+}
+
 /// Clients that connect to TLS and leave, or never speak: each gives back what it took.
 #[tokio::test]
 async fn attack_08_handshake_only_clients_leave_nothing() {
@@ -283,7 +308,7 @@ async fn a_configured_listener_has_its_way_in() {
     let mut offered = Vec::new();
     for listener in &config.listeners {
         let security = Security::of(listener.service, &acceptor);
-        let entrance = Entrance::new(listener, &config.deadlines, security);
+        let entrance = Entrance::new(listener, &config.deadlines, security, Bans::default());
         if matches!(entrance.security, Security::Implicit(_)) {
             continue;
         }

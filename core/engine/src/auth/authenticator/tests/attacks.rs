@@ -6,7 +6,9 @@ use postrider_storage::index::{
 };
 use tokio::sync::Semaphore;
 
+use super::super::super::testing::from;
 use super::*;
+use crate::net::peer::Remote;
 
 #[tokio::test(start_paused = true)]
 async fn attack_4_what_is_no_text_hurts_itself_alone() {
@@ -102,6 +104,65 @@ async fn attack_31_two_users_with_one_password_share_nothing() {
     let carol = login(&house, HOME, "carol@example.test", "secret").await;
     assert_eq!(carol, Ok("carol@example.test".to_owned()));
     assert_eq!(house.passwords.work(), 3, "each paid for itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_31_no_variant_of_a_name_finds_the_success_of_another() {
+    let house = House::new().await;
+    for name in ["ada+x@example.test", "a@example.test", "ada.x@example.test"] {
+        house
+            .accounts
+            .add(name, Some("strong:other"), AuthType::Local)
+            .await;
+    }
+    assert_eq!(login(&house, HOME, ADA, "secret").await, Ok(ADA.to_owned()));
+    for (n, name) in [
+        "ada+x@example.test",
+        "ada+y@example.test",
+        "ada-y@example.test",
+        "ada.x@example.test",
+        "a@example.test",
+        "da@example.test",
+        "ada",
+        "ada@",
+        "@example.test",
+        "ada@example.tes",
+        "ada@sub.example.test",
+        "ada@example.test.example.test",
+        "ada@example.test@example.test",
+        "ada%example.test",
+        "ada*ada@example.test",
+        "ada\u{200b}@example.test",
+        "\u{430}da@example.test",
+        "ada@example.test/bob@example.test",
+        "ada@example.test:secret",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // The separator may not wander into the password either.
+        let from = format!("203.0.113.{n}");
+        for password in ["secret", ":secret", "@example.testsecret"] {
+            assert_eq!(
+                login(&house, &from, name, password).await,
+                denied(),
+                "{name}"
+            );
+        }
+    }
+    // What means the same account is the same account.
+    let work = house.passwords.work();
+    for name in [
+        "ADA@example.test",
+        "ada@EXAMPLE.TEST",
+        "\"ada\"@example.test",
+    ] {
+        assert_eq!(
+            login(&house, HOME, name, "secret").await,
+            Ok(ADA.to_owned())
+        );
+    }
+    assert_eq!(house.passwords.work(), work, "remembered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,6 +304,17 @@ async fn attack_34_under_a_ban_no_password_is_looked_at() {
     assert_eq!(house.passwords.work(), work);
     let key = House::attempt(HOME, "", "").peer.key().unwrap();
     assert_eq!(house.auth.banned_for(key), Some(20 * MINUTE));
+    let is_banned = |peer| house.auth.is_banned(&peer);
+    assert!(is_banned(House::attempt(HOME, "", "").peer));
+    assert!(!is_banned(House::attempt("192.0.2.2", "", "").peer));
+    let proxy = format!("{HOME}:4711").parse().unwrap();
+    assert!(!is_banned(from(Remote::Proxy(proxy))) && !is_banned(from(Remote::Unix)));
+    // The operator lets it in again by name.
+    house
+        .auth
+        .set(&settings(), vec!["192.0.2.1/32".parse().unwrap()]);
+    assert!(!is_banned(House::attempt(HOME, "", "").peer));
+    house.auth.set(&settings(), Vec::new());
     house.accounts.away.store(false, Ordering::SeqCst);
     tokio::time::advance(20 * MINUTE).await;
     assert!(login(&house, HOME, ADA, "secret").await.is_ok());
