@@ -6,6 +6,7 @@
 
 mod client;
 mod flood;
+mod guess;
 mod message;
 mod server;
 mod silent;
