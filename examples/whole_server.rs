@@ -9,7 +9,6 @@
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
-use postrider::admin::Admin;
 use postrider::auth::password::hash_password;
 use postrider::config::{Config, Secret};
 use postrider::engine::{Engine, Parts, Running};
@@ -32,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Starts everything that the configuration names; at the first start it makes a domain with an account.
 pub async fn start(config: Config) -> Result<Running, Box<dyn Error>> {
     let server = Engine::start(config, Parts::default()).await?;
-    let admin = Admin::new(server.index().raw().clone());
+    let admin = server.admin();
     if admin.domains().await?.is_empty() {
         let password = hash_password(&Secret::new("correct horse".to_owned()))?;
         admin

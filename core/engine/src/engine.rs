@@ -18,6 +18,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::Mutex;
 
 use crate::actor::{Arbiters, Failures, ServiceRuntime};
+use crate::admin::Admin;
 use crate::auth::{Authenticator, Resolver};
 use crate::config::{Bind, Config, Program, Service};
 use crate::filter::{Filter, OnFailure};
@@ -140,6 +141,11 @@ impl Running {
             actix_rt::spawn(door.serve(accepted));
         });
         started.then_some(client)
+    }
+
+    /// Acts on accounts as their operator: whoever loses the right to be here is sent away at once.
+    pub fn admin(&self) -> Admin {
+        Admin::of(&self.index)
     }
 
     /// The index, for embedders that administer accounts.

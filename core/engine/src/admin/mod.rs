@@ -26,6 +26,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crate::index::IndexPool;
 use postrider_storage::{
     Error,
     index::{Change, Index, Outcome, Timestamp},
@@ -35,6 +36,8 @@ use postrider_storage::{
 #[derive(Clone)]
 pub struct Admin {
     index: Arc<dyn Index>,
+    /// Of an engine in this process.
+    pool: Option<IndexPool>,
 }
 
 impl fmt::Debug for Admin {
@@ -44,12 +47,23 @@ impl fmt::Debug for Admin {
 }
 
 impl Admin {
-    /// Acts on this index.
+    /// Acts on this index. An engine that runs over it, in whatever process, sees changes within moments.
     pub fn new(index: Arc<dyn Index>) -> Self {
-        Self { index }
+        Self { index, pool: None }
+    }
+
+    /// Acts on the index of an engine in this process, which sees changes at once.
+    pub fn of(pool: &IndexPool) -> Self {
+        Self {
+            index: pool.raw().clone(),
+            pool: Some(pool.clone()),
+        }
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, Error> {
+        if let Some(pool) = &self.pool {
+            return pool.change(change).await;
+        }
         let mut outcomes = self.index.apply(vec![change]).await;
         outcomes
             .pop()

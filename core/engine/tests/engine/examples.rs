@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use postrider::admin::Admin;
 use postrider::auth::Resolver;
 use postrider::auth::contract::{self, Fixture, USERS};
 use postrider::config::Service;
@@ -71,7 +70,7 @@ async fn the_own_resolver_lets_in_and_the_local_one_follows() {
     let server = own_resolver::start(config(folder.path()), passwords)
         .await
         .unwrap();
-    let admin = Admin::new(server.index().raw().clone());
+    let admin = server.admin();
     let local = postrider_storage::index::AuthType::Local;
     admin.add_domain("example.test", local, None).await.unwrap();
     let hash = super::house::hash(PASSWORD);
@@ -114,7 +113,7 @@ async fn the_own_filter_refuses_and_marks() {
     let server = own_filter::start(config(folder.path()), filter)
         .await
         .unwrap();
-    let admin = Admin::new(server.index().raw().clone());
+    let admin = server.admin();
     let local = postrider_storage::index::AuthType::Local;
     admin.add_domain("example.test", local, None).await.unwrap();
     let hash = super::house::hash(PASSWORD);

@@ -78,7 +78,7 @@ impl House {
 
     /// Acts on the same index as its operator.
     pub fn admin(&self) -> Admin {
-        Admin::new(self.running.index().raw().clone())
+        self.running.admin()
     }
 
     /// Stops it and starts another one on the same data.
