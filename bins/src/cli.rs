@@ -217,7 +217,7 @@ pub enum UserCommand {
     ///
     /// The first line names the columns: email, and password or password_hash, and optionally quota. A password_hash is bcrypt, with or
     /// without {BLF-CRYPT} before it, or another of Dovecot's: {SHA512-CRYPT}, {SHA256-CRYPT}, {MD5-CRYPT}, {CRYPT}, {ARGON2ID}, {ARGON2I},
-    /// {PBKDF2}, {SSHA}, {SSHA256}, {SSHA512}, {SMD5}, {SHA}, {SHA256}, {SHA512}, {PLAIN-MD5}, {PLAIN}, {CLEARTEXT}, also with .HEX or .B64.
+    /// {PBKDF2}, {SCRAM-SHA-1}, {SCRAM-SHA-256}, {SSHA}, {SSHA256}, {SSHA512}, {SMD5}, {SHA}, {SHA256}, {SHA512}, {PLAIN-MD5}, {PLAIN}, {CLEARTEXT}, also with .HEX or .B64.
     /// It becomes bcrypt at the user's first login. The domains must be there already.
     #[command(
         after_help = "Example:\n  email,password_hash,quota\n  ada@example.com,{BLF-CRYPT}$2y$12$...,5GiB\n  bob@example.com,{SHA512-CRYPT}$6$...,unlimited\n\n  postrider user import users.csv"

@@ -144,6 +144,7 @@ impl LocalResolver {
             Err(HasherError::Unverifiable(VerifyError::Password(why))) => {
                 Answer::Denied(why.to_string().into())
             }
+            Err(HasherError::Unverifiable(error)) => Answer::Damaged(error.to_string().into()),
             Err(error) => Answer::Unavailable(error.to_string().into()),
         }
     }

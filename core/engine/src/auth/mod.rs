@@ -11,6 +11,7 @@
 //!    panics costs its share of the time and nothing else.
 //! 3. *Counted first.* A guess takes its place under the throttle before anybody looks at the password. Under a ban nobody does.
 //! 4. *Our fault is no guess.* An attempt at which no resolver found a wrong password is not counted, so that our own outage bans nobody.
+//!    A hash that nobody can verify is no outage: its attempts count, for they cost what others cost.
 //! 5. *One face.* Unknown, switched off, without password and wrong password cost the same work and bring the same answer.
 //!
 //! **Bounds.** One deadline over all of it; concurrent look-ups a resolver; entries of every table.

@@ -7,6 +7,7 @@
 //! | `{SSHA}` `{SSHA256}` `{SSHA512}` `{SMD5}` | base64 of digest and salt |
 //! | `{SHA}` `{SHA1}` `{SHA256}` `{SHA512}` `{PLAIN-MD5}` `{LDAP-MD5}` `{MD5}` | the digest, in base64 or hex as its length says; `{MD5}` also `$1$` |
 //! | `{PBKDF2}` | `$1$salt$iterations$hex`, with SHA-1 |
+//! | `{SCRAM-SHA-1}` `{SCRAM-SHA-256}` | `iterations,salt,StoredKey,ServerKey` |
 //! | `{PLAIN}` `{CLEARTEXT}` `{CLEAR}` | the password itself |
 //!
 //! Behind each name `.HEX`, `.B64` or `.BASE64` may say how the text is written. Names are of any case.
@@ -22,6 +23,7 @@ mod digest;
 mod md5_crypt;
 mod pbkdf2;
 mod scheme;
+mod scram;
 mod work;
 
 use ::bcrypt::Version;

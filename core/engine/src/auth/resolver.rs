@@ -55,6 +55,9 @@ pub enum Answer {
     Unknown(Why),
     /// It cannot tell now.
     Unavailable(Why),
+    /// It knows the user, and cannot tell before somebody repairs what it keeps of the password. For the client this is
+    /// [`Unavailable`](Self::Unavailable); as work that anybody can ask for it counts as a guess.
+    Damaged(Why),
 }
 
 impl Answer {
@@ -65,13 +68,17 @@ impl Answer {
             Self::Denied(_) => "denied",
             Self::Unknown(_) => "unknown",
             Self::Unavailable(_) => "unavailable",
+            Self::Damaged(_) => "damaged",
         }
     }
 
     pub(super) fn why(&self) -> &str {
         match self {
             Self::Granted => "",
-            Self::Denied(why) | Self::Unknown(why) | Self::Unavailable(why) => why,
+            Self::Denied(why)
+            | Self::Unknown(why)
+            | Self::Unavailable(why)
+            | Self::Damaged(why) => why,
         }
     }
 }
@@ -134,14 +141,14 @@ impl Heard {
     pub(super) fn in_doubt(&self) -> bool {
         self.said
             .iter()
-            .any(|(_, answer)| matches!(answer, Answer::Unavailable(_)))
+            .any(|(_, answer)| matches!(answer, Answer::Unavailable(_) | Answer::Damaged(_)))
     }
 
-    /// Whether somebody compared the password and found it wrong.
+    /// Whether somebody compared the password and found it wrong, or did the work of it for nothing.
     pub(super) fn guessed(&self) -> bool {
         self.said
             .iter()
-            .any(|(_, answer)| matches!(answer, Answer::Denied(_)))
+            .any(|(_, answer)| matches!(answer, Answer::Denied(_) | Answer::Damaged(_)))
     }
 }
 

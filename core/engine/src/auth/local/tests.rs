@@ -85,7 +85,7 @@ async fn our_own_trouble_is_not_a_wrong_password() {
     let damaged = row(|it| it.password = Some("?".to_owned()));
     let answer = ask(&passwords, Some(&damaged), "secret").await;
     let why = "cannot verify a damaged hash: no scheme that we know";
-    assert_eq!(answer, Answer::Unavailable(why.into()));
+    assert_eq!(answer, Answer::Damaged(why.into()));
     assert_eq!(passwords.work(), 1);
     passwords
         .overloaded

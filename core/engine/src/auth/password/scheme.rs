@@ -14,6 +14,7 @@ use super::crypt::{self, ShaCrypt};
 use super::digest::{Digest, Salted};
 use super::md5_crypt::Md5Crypt;
 use super::pbkdf2::Pbkdf2Hash;
+use super::scram::Scram;
 use super::{FOREIGN_PASSWORD_LIMIT, PASSWORD_LIMIT, PasswordError, VerifyError};
 
 /// Base64 with or without its `=`.
@@ -39,9 +40,11 @@ enum Kind {
     Salted(Digest),
     /// `$1$…`, or a digest.
     Md5,
+    /// `iterations,salt,StoredKey,ServerKey`
+    Scram(Digest),
 }
 
-const SCHEMES: [(&str, Kind); 22] = [
+const SCHEMES: [(&str, Kind); 24] = [
     ("ARGON2I", Kind::Argon2),
     ("ARGON2ID", Kind::Argon2),
     ("BLF-CRYPT", Kind::Crypt),
@@ -54,6 +57,8 @@ const SCHEMES: [(&str, Kind); 22] = [
     ("PBKDF2", Kind::Pbkdf2),
     ("PLAIN", Kind::Clear),
     ("PLAIN-MD5", Kind::Digest(Digest::Md5)),
+    ("SCRAM-SHA-1", Kind::Scram(Digest::Sha1)),
+    ("SCRAM-SHA-256", Kind::Scram(Digest::Sha256)),
     ("SHA", Kind::Digest(Digest::Sha1)),
     ("SHA1", Kind::Digest(Digest::Sha1)),
     ("SHA256", Kind::Digest(Digest::Sha256)),
@@ -87,6 +92,7 @@ pub(super) enum Hash {
     Md5Crypt(Md5Crypt),
     Pbkdf2(Pbkdf2Hash),
     Salted(Salted),
+    Scram(Scram),
     ShaCrypt(ShaCrypt),
 }
 
@@ -121,6 +127,10 @@ impl Hash {
             Kind::Crypt => crypt::parse(&plain(text, encoding)?)?,
             Kind::Argon2 => Self::Argon2(Argon2Hash::parse(&plain(text, encoding)?)?),
             Kind::Pbkdf2 => Self::Pbkdf2(Pbkdf2Hash::parse(&plain(text, encoding)?)?),
+            Kind::Scram(digest) => {
+                let base64 = |text: &str| decode(text, Encoding::Base64);
+                Self::Scram(Scram::parse(digest, &plain(text, encoding)?, base64)?)
+            }
             Kind::Clear => {
                 let password = match encoding {
                     None => Zeroizing::new(text.as_bytes().to_vec()),
@@ -169,6 +179,7 @@ impl Hash {
             Self::Md5Crypt(hash) => Ok(hash.matches(octets)),
             Self::Pbkdf2(hash) => Ok(hash.matches(octets)),
             Self::Salted(hash) => Ok(hash.matches(octets)),
+            Self::Scram(hash) => Ok(hash.matches(octets)),
             Self::ShaCrypt(hash) => hash.matches(octets),
         };
         #[cfg(test)]
@@ -184,6 +195,7 @@ impl Hash {
             Self::Clear(_) | Self::Salted(_) => 0,
             Self::Md5Crypt(_) => 3,
             Self::Pbkdf2(hash) => hash.work(),
+            Self::Scram(hash) => hash.work(),
             Self::ShaCrypt(hash) => hash.work(),
         }
     }

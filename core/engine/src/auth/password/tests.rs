@@ -11,7 +11,7 @@ fn secret(text: &str) -> Secret<String> {
 /// What the hashes below were made of, by `doveadm pw`, crypt(3) of glibc and the reference implementation of Argon2.
 const PASSWORD: &str = "correct h\u{f6}rse";
 
-const FOREIGN: [&str; 53] = [
+const FOREIGN: [&str; 55] = [
     // crypt(3).
     "$2y$04$9psiK2bSk0wuw0JyYB61/OlcwfhZwfODV9Tf4KXBniuFu.lCSMvdy",
     "{BLF-CRYPT}$2y$04$9psiK2bSk0wuw0JyYB61/OlcwfhZwfODV9Tf4KXBniuFu.lCSMvdy",
@@ -66,6 +66,8 @@ const FOREIGN: [&str; 53] = [
     "{ARGON2I}$argon2i$v=19$m=64,t=3,p=1$c29tZXNhbHQxNm9jdGV0cw$Kg0cRraqR4q4+Y8YlvQbhMzMULMEJe/v0pf5Mc9MPaw",
     "{ARGON2ID}$argon2id$v=19$m=256,t=1,p=4$c29tZXNhbHQxNm9jdGV0cw$yy6aMWpHV+GhD4Tcc7gTWqZTV21ABzB8Rq73P2DKkQU",
     "$argon2i$v=16$m=32,t=3,p=1$c29tZXNhbHQxNm9jdGV0cw$ua6wZNjiMHPmz8zOEjtUjxVrut2Ks6I2hRisESd9zYM",
+    "{SCRAM-SHA-256}4096,8rOOdAeNT8yOJUTAleg9cg==,gPJEJasKxtkPQIy24mBIRNOXfd2DAuKuZDaUDpxMVwY=,P47YBP2A6lNSCkXXpVwpGmBw16/NWUocD514UERckUU=",
+    "{SCRAM-SHA-1}4096,8e+urCzR+By9fnk9BkaEhg==,dYC4XMkAmfmM7BmBsv3CH6q9/Ac=,gUAgjPhxD7tj/TgRdLjR40CndR4=",
     // No hash at all.
     "{PLAIN}correct h\u{f6}rse",
     "{CLEARTEXT}correct h\u{f6}rse",
@@ -337,6 +339,18 @@ fn what_cannot_be_verified_is_not_a_wrong_password() {
             unknown("$argon2d$"),
         ),
         (
+            "{SCRAM-SHA-1}4096,8e+urCzR+By9fnk9BkaEhg==,dYC4XMkAmfmM7BmBsv3CH6q9/Ac=",
+            malformed("not the form of SCRAM"),
+        ),
+        (
+            "{SCRAM-SHA-256}4096,AAAA,dYC4XMkAmfmM7BmBsv3CH6q9/Ac=,gUAgjPhxD7tj/TgRdLjR40CndR4=",
+            malformed("not the form of SCRAM"),
+        ),
+        (
+            "{SCRAM-SHA-1}0,AAAA,dYC4XMkAmfmM7BmBsv3CH6q9/Ac=,gUAgjPhxD7tj/TgRdLjR40CndR4=",
+            malformed("not the form of SCRAM"),
+        ),
+        (
             "{PBKDF2}$1$salt$0$9c7529084c961c92d73e0e16b83748e0b8b82846",
             no_pbkdf2.clone(),
         ),
@@ -404,6 +418,12 @@ fn attack_36_a_hash_that_asks_for_too_much_is_refused_and_not_computed() {
         (
             "{PBKDF2}$1$salt$4294967296$9c7529084c961c92d73e0e16b83748e0b8b82846".to_owned(),
             4_294_967_296,
+            10_000_000,
+        ),
+        (
+            "{SCRAM-SHA-1}4294967295,AAAA,dYC4XMkAmfmM7BmBsv3CH6q9/Ac=,gUAgjPhxD7tj/TgRdLjR40CndR4="
+                .to_owned(),
+            4_294_967_295,
             10_000_000,
         ),
     ] {

@@ -355,6 +355,22 @@ async fn attack_34_a_client_that_hangs_up_has_guessed_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn attack_36_a_hash_that_nobody_can_verify_is_no_free_work() {
+    let house = House::new().await;
+    let odd = "odd@example.test";
+    house.accounts.add(odd, Some("?"), AuthType::Local).await;
+    for _ in 0..5 {
+        let result = login(&house, HOME, odd, "secret").await;
+        assert_eq!(result, Err(Verdict::Unavailable));
+    }
+    for _ in 0..50 {
+        let result = login(&house, HOME, odd, "secret").await;
+        assert_eq!(result, Err(Verdict::Throttled));
+    }
+    assert_eq!(house.passwords.work(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn attack_36_overload_is_later_and_bans_nobody() {
     let house = House::new().await;
     house.passwords.overloaded.store(true, Ordering::SeqCst);

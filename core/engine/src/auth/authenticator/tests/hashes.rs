@@ -141,6 +141,20 @@ async fn real_hashes_are_verified_and_upgraded() {
     let row = house.accounts.row("old@example.test").await;
     assert_eq!(account.version, row.version);
     assert!(row.password.unwrap().starts_with("$2y$12$"));
+    // What bcrypt would cut stays with the hash that it has.
+    let longer = "x".repeat(80);
+    let clear = format!("{{PLAIN}}{longer}");
+    house
+        .accounts
+        .add("long@example.test", Some(&clear), AuthType::Local)
+        .await;
+    assert!(ask("long@example.test", &longer).await.is_ok());
+    assert_eq!(
+        ask("long@example.test", &longer[..72]).await.err(),
+        Some(Verdict::Denied)
+    );
+    let row = house.accounts.row("long@example.test").await;
+    assert_eq!(row.password, Some(clear));
     // A hash that cannot be verified is our trouble.
     house
         .accounts
