@@ -13,6 +13,8 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
+    // Nobody can ENABLE anything before login, and names and passwords are UTF-8 all the same (RFC 9051 section 9).
+    args.accept_utf8();
     args.sp()?;
     let user = args.astring()?;
     args.sp()?;

@@ -132,6 +132,11 @@ impl<'a> Args<'a> {
         self.utf8
     }
 
+    /// Takes UTF-8 in quoted strings, whatever the client has enabled.
+    pub fn accept_utf8(&mut self) {
+        self.utf8 = Utf8::On;
+    }
+
     /// What is not read yet.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
