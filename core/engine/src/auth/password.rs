@@ -162,6 +162,11 @@ pub fn is_weak(hash: &str) -> bool {
     !matches!(Hash::parse(hash), Ok(Hash::Bcrypt { cost, .. }) if cost >= COST)
 }
 
+/// What kind of hash this is: one lower-case word for logs and metrics, nothing of the hash itself.
+pub fn kind(hash: &str) -> &'static str {
+    Hash::parse(hash).map_or("unknown", |hash| hash.kind())
+}
+
 /// Makes a password up: 20 characters of 32, 100 bits.
 ///
 /// # Errors

@@ -91,6 +91,7 @@ metrics! {
     PASSWORD_SECONDS = "postrider_password_seconds", Histogram(SECONDS), Seconds, "Time a password hasher worked on one password.";
     PASSWORD_JOBS_WAITING = "postrider_password_jobs_waiting", Gauge, Count, "Passwords that wait for a hasher.";
     PASSWORD_JOBS_REFUSED = "postrider_password_jobs_refused_total", Counter, Count, "Passwords not looked at because the hashers were busy for too long.";
+    PASSWORD_UPGRADES = "postrider_password_upgrades_total", Counter, Count, "Password hashes of other programs that became bcrypt at a login, by what they were (argon2, bcrypt, clear, digest, md5_crypt, pbkdf2, scram, sha_crypt).";
     // Mail.
     MESSAGES_RECEIVED = "postrider_messages_received_total", Counter, Count, "Messages taken over, by service.";
     MESSAGE_BYTES = "postrider_message_bytes", Histogram(OCTETS), Bytes, "Sizes of the messages taken over.";

@@ -19,11 +19,13 @@ use super::decision::{Decision, trail};
 use super::expiring::Expiring;
 use super::local::{Accounts, LocalResolver, Passwords};
 use super::name::fold;
+use super::password::kind;
 use super::resolver::{Caching, Chain, Request, Resolver};
 use super::throttle::Throttle;
 use crate::clock::now;
 use crate::config;
 use crate::net::peer::{AddressKey, Peer};
+use crate::telemetry::metrics::PASSWORD_UPGRADES;
 
 /// A password right for a row that changed meanwhile is looked at again, so often in all.
 const ROUNDS: usize = 4;
@@ -267,6 +269,11 @@ impl Shared {
         }
         let after = self.accounts.account(&account.email).await.ok()??;
         let ours = after.id == account.id && after.password.as_ref() == Some(&hash);
+        if ours {
+            let from = kind(old);
+            tracing::info!(target: TARGET, account = %account.email, from, "password hash upgraded");
+            metrics::counter!(PASSWORD_UPGRADES, "from" => from).increment(1);
+        }
         (ours && after.enabled()).then_some(after)
     }
 

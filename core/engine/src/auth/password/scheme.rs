@@ -187,6 +187,20 @@ impl Hash {
         result
     }
 
+    /// What kind of hash it is, for logs and metrics.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Argon2(_) => "argon2",
+            Self::Bcrypt { .. } => "bcrypt",
+            Self::Clear(_) => "clear",
+            Self::Md5Crypt(_) => "md5_crypt",
+            Self::Pbkdf2(_) => "pbkdf2",
+            Self::Salted(_) => "digest",
+            Self::Scram(_) => "scram",
+            Self::ShaCrypt(_) => "sha_crypt",
+        }
+    }
+
     /// What a comparison costs, in units of [`super::work`].
     pub(super) fn work(&self) -> u64 {
         match self {

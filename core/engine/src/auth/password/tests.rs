@@ -126,6 +126,23 @@ fn bcrypt_of_every_letter_verifies() {
 }
 
 #[test]
+fn the_kind_of_a_hash_tells_nothing_of_it() {
+    let kinds: std::collections::BTreeSet<_> = FOREIGN.into_iter().map(kind).collect();
+    let known = [
+        "argon2",
+        "bcrypt",
+        "clear",
+        "digest",
+        "md5_crypt",
+        "pbkdf2",
+        "scram",
+        "sha_crypt",
+    ];
+    assert!(kinds.iter().eq(&known), "{kinds:?}");
+    assert_eq!(kind("{ROT13}secret"), "unknown");
+}
+
+#[test]
 fn makes_hashes_that_verify_and_are_not_weak() {
     let hash = hash_password(&secret("p\u{e4}ssw\u{f6}rd")).expect("a good password");
     assert!(hash.starts_with("$2y$12$") && hash.len() == 60, "{hash}");

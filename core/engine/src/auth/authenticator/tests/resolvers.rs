@@ -88,3 +88,44 @@ async fn a_resolver_may_add_the_account_it_vouches_for() {
         .await;
     assert_eq!(result.err(), Some(Verdict::Denied));
 }
+
+/// A directory that has its own answer to everything, or none.
+struct Directory(Option<Answer>);
+
+#[async_trait::async_trait]
+impl Resolver for Directory {
+    fn name(&self) -> &'static str {
+        "directory"
+    }
+
+    async fn authenticate(&self, _: Request<'_>) -> Answer {
+        match &self.0 {
+            Some(answer) => answer.clone(),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attack_32_no_local_hash_lets_in_whom_the_directory_refuses_or_does_not_answer_for() {
+    for answer in [
+        Some(Answer::Denied("wrong password".into())),
+        Some(Answer::Unknown("left the company".into())),
+        Some(Answer::Unavailable("down".into())),
+        Some(Answer::Damaged("no password".into())),
+        None,
+    ] {
+        let house = House::with(settings(), vec![Arc::new(Directory(answer.clone()))]).await;
+        // A hash from before the account went to the directory.
+        house
+            .accounts
+            .add("stale@example.test", Some("strong:secret"), AuthType::Ldap)
+            .await;
+        for _ in 0..3 {
+            let result = login(&house, HOME, "stale@example.test", "secret").await;
+            assert!(result.is_err(), "{answer:?}: {result:?}");
+        }
+        // Who is local is let in whatever the directory does (A3).
+        assert_eq!(login(&house, HOME, ADA, "secret").await, Ok(ADA.to_owned()));
+    }
+}
