@@ -41,7 +41,7 @@ use self::wire::{End, Event};
 /// A connection as an actor.
 pub(crate) struct Connection<A: Asks> {
     signals: Signals,
-    parts: Option<Parts<A>>,
+    parts: Option<Box<Parts<A>>>,
     span: tracing::Span,
     drain: Drain,
     /// The stage of connections waits for this.
@@ -69,7 +69,7 @@ impl<A: Asks> Connection<A> {
     ) -> Self {
         Self {
             signals,
-            parts: Some(parts),
+            parts: Some(Box::new(parts)),
             span,
             drain,
             work: Some(work),
@@ -106,7 +106,10 @@ impl<A: Asks> Actor for Connection<A> {
 }
 
 /// Drives a session until one side closes.
-pub(crate) async fn serve<A: Asks>(mut parts: Parts<A>, signals: Signals) {
+///
+/// Most connections are silent most of the time, and this future is what each of them keeps: what they do now and then (answers, bodies, a
+/// handshake) is boxed while it lasts.
+pub(crate) async fn serve<A: Asks>(mut parts: Box<Parts<A>>, signals: Signals) {
     let overdue = async {
         signals.ended().await;
         tokio::time::sleep(GRACE).await;
@@ -115,13 +118,13 @@ pub(crate) async fn serve<A: Asks>(mut parts: Parts<A>, signals: Signals) {
         end = converse(&mut parts, &signals) => end,
         () = overdue => Err(wire::Broken::Revoked),
     };
-    let Parts { wire, asks, .. } = &mut parts;
-    asks.closed().await;
+    let Parts { wire, asks, .. } = &mut *parts;
+    Box::pin(asks.closed()).await;
     let (received, sent) = wire.octets();
     meter::octets(asks.desk().service, received, sent);
     match end {
         Ok(End::Said) => {
-            wire.close().await;
+            Box::pin(wire.close()).await;
             tracing::debug!(received, sent, "connection closed");
         }
         Ok(End::Gone) => tracing::debug!(received, sent, "peer closed the connection"),
@@ -157,19 +160,19 @@ async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<En
                     offset,
                     octets,
                     framing,
-                } => asks.send(wire, offset, octets, framing).await?,
+                } => Box::pin(asks.send(wire, offset, octets, framing)).await?,
                 Action::Ask(ask) => {
                     let input = match signals.take(Heed::Revoked) {
                         Some(_) => Input::Revoked,
-                        None => Input::Answer(asks.answer(ask, wire).await),
+                        None => Input::Answer(Box::pin(asks.answer(ask, wire)).await),
                     };
                     next = Some(session.on(input));
                 }
                 Action::Receive(receive) => {
-                    next = Some(asks.receive(wire, session, receive).await?);
+                    next = Some(Box::pin(asks.receive(wire, session, receive)).await?);
                 }
                 Action::StartTls => {
-                    wire.start_tls().await?;
+                    Box::pin(wire.start_tls()).await?;
                     asks.secured(wire);
                     next = Some(session.on(Input::Secured));
                 }
