@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use postrider::config::ByteCount;
+use postrider::config::{ByteCount, Keep};
 use postrider_storage::index::AuthType;
 
 /// Heading of what all commands take.
@@ -213,6 +213,18 @@ pub enum UserCommand {
         /// Most its messages may take, such as 5GiB, or "unlimited".
         size: Quota,
     },
+    /// Set how long a user's mail stays in INBOX after POP3 retrieved it.
+    ///
+    /// The time runs from the first retrieval. What goes can be brought back like deleted mail.
+    #[command(
+        after_help = "Examples:\n  postrider user retention ada@example.com 30d\n  postrider user retention ada@example.com never\n  postrider user retention ada@example.com default"
+    )]
+    Retention {
+        /// Its address.
+        email: String,
+        /// Whole days, such as 30d, "never", or "default" for what the configuration says.
+        time: KeepArg,
+    },
     /// Add many users from a CSV file, all or none; every bad line is named.
     ///
     /// The first line names the columns: email, and password or password_hash, and optionally quota. A password_hash is bcrypt, with or
@@ -273,6 +285,24 @@ impl std::str::FromStr for Quota {
     }
 }
 
+/// A retention on the command line: whole days, "never" or "default".
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeepArg(pub Option<Keep>);
+
+impl std::str::FromStr for KeepArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().eq_ignore_ascii_case("default") {
+            return Ok(Self(None));
+        }
+        let keep: Keep = text
+            .parse()
+            .map_err(|error| format!("{error}, and not \"default\""))?;
+        Ok(Self(Some(keep)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,5 +318,17 @@ mod tests {
         assert_eq!("2GiB".parse(), Ok(Quota(Some(2 << 30))));
         assert_eq!("Unlimited".parse(), Ok(Quota(None)));
         assert!("lots".parse::<Quota>().is_err());
+    }
+
+    #[test]
+    fn retentions_are_days_never_or_default() {
+        let days = |text: &str| {
+            text.parse::<KeepArg>()
+                .map(|it| it.0.map(|it| it.to_string()))
+        };
+        assert_eq!(days("30d"), Ok(Some("30d".to_owned())));
+        assert_eq!(days("Never"), Ok(Some("never".to_owned())));
+        assert_eq!(days("default"), Ok(None));
+        assert!(days("12h").is_err() && days("0d").is_err());
     }
 }

@@ -261,6 +261,26 @@ fn users() {
             .good(),
         "quota of bob@example.com is now 5 GiB\n"
     );
+    for (time, stays) in [
+        ("30d", "30 days"),
+        ("1d", "1 day"),
+        ("never", "until it is deleted"),
+        ("default", "7 days (as configured)"),
+    ] {
+        let said = house.postrider(&["user", "retention", "bob@example.com", time]);
+        let line = format!("mail of bob@example.com that POP3 retrieved now stays {stays}\n");
+        assert_eq!(said.good(), line);
+    }
+    let kept = house.postrider(&["--json", "user", "retention", "bob@example.com", "1w"]);
+    assert_eq!(kept.json()["pop3_retention"], "7d");
+    let show = house.postrider(&["user", "show", "bob@example.com"]).good();
+    assert!(show.contains("after POP3  7 days\n"), "{show}");
+    house
+        .postrider(&["user", "retention", "bob@example.com", "12h"])
+        .misused();
+    house
+        .postrider(&["user", "retention", "nobody@example.com", "7d"])
+        .failed();
     assert_eq!(
         house
             .postrider_with(&["user", "passwd", "bob@example.com"], "new\n")

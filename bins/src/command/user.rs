@@ -1,7 +1,8 @@
 //! `postrider user …`, but for `user import`.
 
 use postrider::admin::Admin;
-use postrider_storage::index::{Account, Mailbox, SpecialUse};
+use postrider::config::{Config, Keep};
+use postrider_storage::index::{Account, Mailbox, Retention, SpecialUse};
 use serde_json::{Value, json};
 
 use super::{Output, domain::auth, user_import};
@@ -33,7 +34,7 @@ pub(super) async fn run(
             Ok(Report::line(line, document(&account)))
         }
         UserCommand::List { domain } => list(&admin, domain.as_deref()).await,
-        UserCommand::Show { email } => show(&admin, &email).await,
+        UserCommand::Show { email } => show(&admin, &email, &config).await,
         UserCommand::Disable { email } => {
             let account = admin.set_user_active(&email, false).await?;
             Ok(Report::line(
@@ -78,6 +79,16 @@ pub(super) async fn run(
             }
             Ok(Report::line(line, document(&account)))
         }
+        UserCommand::Retention { email, time: own } => {
+            let retention = own.0.map(|keep| keep.0);
+            let account = admin.set_retention(&email, retention).await?;
+            let line = format!(
+                "mail of {} that POP3 retrieved now stays {}",
+                account.email,
+                kept(account.pop3_retention, &config)
+            );
+            Ok(Report::line(line, document(&account)))
+        }
         UserCommand::Import { file } => user_import::run(&admin, &file, output).await,
     }
 }
@@ -116,7 +127,7 @@ async fn list(admin: &Admin, domain: Option<&str>) -> Result<Report, Failure> {
     ))
 }
 
-async fn show(admin: &Admin, email: &str) -> Result<Report, Failure> {
+async fn show(admin: &Admin, email: &str, config: &Config) -> Result<Report, Failure> {
     let report = admin.user(email).await?;
     let account = &report.account;
     let mut text = format!("user        {} ({})\n", account.email, state(account));
@@ -125,6 +136,10 @@ async fn show(admin: &Admin, email: &str) -> Result<Report, Failure> {
         "used        {} of {}\n",
         size(account.used),
         quota(account.quota)
+    ));
+    text.push_str(&format!(
+        "after POP3  {}\n",
+        kept(account.pop3_retention, config)
     ));
     text.push_str(&format!("last login  {}\n", time(account.last_login)));
     text.push_str(&format!("added       {}\n", time(Some(account.created))));
@@ -166,6 +181,7 @@ fn document(account: &Account) -> Value {
         "used": account.used,
         "active": account.active,
         "domain_active": account.domain_active,
+        "pop3_retention": account.pop3_retention.map(|it| Keep(it).to_string()),
         "last_login": json_time(account.last_login),
         "created": json_time(Some(account.created)),
     })
@@ -186,6 +202,19 @@ fn mailbox_document(mailbox: &Mailbox) -> Value {
         "unseen": mailbox.unseen,
         "size": mailbox.size,
     })
+}
+
+/// How long mail stays that POP3 retrieved.
+fn kept(own: Option<Retention>, config: &Config) -> String {
+    let phrase = |keep: Keep| match keep.0 {
+        Retention::Never => "until it is deleted".to_owned(),
+        Retention::Days(1) => "1 day".to_owned(),
+        Retention::Days(days) => format!("{days} days"),
+    };
+    match own {
+        Some(own) => phrase(Keep(own)),
+        None => format!("{} (as configured)", phrase(config.retention.retrieved)),
+    }
 }
 
 fn state(account: &Account) -> &'static str {

@@ -37,7 +37,7 @@ mod tests;
 
 pub use counted::{Counted, Newlines};
 pub use data::Data;
-pub use stuff::{DotStuffer, Progress};
+pub use stuff::{DotStuffer, Progress, octets_as_lines};
 
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';

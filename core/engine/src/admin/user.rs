@@ -3,8 +3,8 @@
 use postrider_storage::{
     Error,
     index::{
-        Account, AddAccounts, AuthType, Change, Mailbox, NewAccount, RemoveAccount,
-        SetAccountActive, SetPassword, SetQuota,
+        Account, AddAccounts, AuthType, Change, Mailbox, NewAccount, RemoveAccount, Retention,
+        SetAccountActive, SetPassword, SetQuota, SetRetention,
     },
 };
 
@@ -141,6 +141,24 @@ impl Admin {
         let change = Change::SetQuota(SetQuota {
             account: account.id,
             quota,
+            now: now(),
+        });
+        self.change_user(account, change).await
+    }
+
+    /// Sets how long a user's mail stays after POP3 retrieved it; none: as the configuration says.
+    ///
+    /// # Errors
+    /// A user that is not there.
+    pub async fn set_retention(
+        &self,
+        email: &str,
+        retention: Option<Retention>,
+    ) -> Result<Account, AdminError> {
+        let account = self.find_user(email).await?;
+        let change = Change::SetRetention(SetRetention {
+            account: account.id,
+            retention,
             now: now(),
         });
         self.change_user(account, change).await

@@ -68,6 +68,8 @@ impl Index for FaultyIndex {
     async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, Vec<u8>)>, Error> { self.index.summaries(mailbox, uids).await }
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> { self.index.blobs(mailbox, uids).await }
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> { self.index.expunged(mailbox).await }
+    async fn overdue(&self, default: Retention, after: AccountId, now: Timestamp, limit: u32) -> Result<Vec<Overdue>, Error> { self.index.overdue(default, after, now, limit).await }
+    async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> { self.index.line_sizes(mailbox).await }
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> { self.index.all_blobs(after, limit).await }
     async fn generation(&self) -> Result<i64, Error> { self.index.generation().await }
     async fn probe(&self) -> Result<(), Error> { self.index.probe().await }
@@ -194,6 +196,7 @@ impl House {
                 blob: NewBlob {
                     key: key.clone(),
                     size: written.size,
+                    line_size: written.size,
                     sha256: written.sha256,
                     summary: Vec::new(),
                 },

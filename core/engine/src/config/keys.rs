@@ -98,6 +98,7 @@ pub(crate) const KEYS: &[&str] = &[
     "smtp.postmaster",
     "retention.expunged",
     "retention.temporary",
+    "retention.retrieved",
     "log.filter",
     "log.format",
 ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{ByteCount, source::Table};
+use super::{ByteCount, Keep, source::Table};
 
 /// How much of what there may be.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,6 +100,8 @@ pub struct Retention {
     pub expunged: Duration,
     /// Temporary files and broken uploads go after this.
     pub temporary: Duration,
+    /// Mail that POP3 has retrieved goes after this, where its account says nothing.
+    pub retrieved: Keep,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -205,5 +207,8 @@ pub(super) fn read_retention(root: &Table<'_>) -> Retention {
     Retention {
         expunged: table.within("expunged", 30 * DAY, Duration::ZERO..=years),
         temporary: table.within("temporary", 7 * DAY, 3600 * SECOND..=years),
+        retrieved: table
+            .get::<Keep>("retrieved")
+            .map_or(Keep::DEFAULT, |found| found.value),
     }
 }

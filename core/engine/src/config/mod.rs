@@ -12,6 +12,7 @@ mod auth;
 mod byte_count;
 mod database;
 mod duration;
+mod keep;
 mod keys;
 mod limits;
 mod listener;
@@ -32,6 +33,7 @@ pub use auth::{Auth, Ldap, Throttle};
 pub use byte_count::{ByteCount, ByteCountError};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use keep::{Keep, KeepError};
 #[cfg(test)]
 pub(crate) use keys::KEYS;
 pub use limits::{Deadlines, Limits, Retention};

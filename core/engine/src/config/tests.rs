@@ -60,6 +60,7 @@ fn everything_has_a_default() {
     assert_eq!(config.smtp.hop_count, 50);
     assert_eq!(config.smtp.recipient_delimiter, Some('+'));
     assert_eq!(format_duration(config.retention.expunged), "30d");
+    assert_eq!(config.retention.retrieved.to_string(), "7d");
     assert!(config.warnings.is_empty() && is_hostname(&config.hostname));
 }
 

@@ -183,6 +183,7 @@ macro_rules! from_text {
 
 from_text! {
     Address: "an address",
+    super::Keep: "whole days such as \"7d\", or \"never\"",
     super::Bind: "an address and port, or the path of a unix socket",
     super::LogFormat: "a log format",
     super::Program: "the name of a program",

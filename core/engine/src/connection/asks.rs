@@ -48,7 +48,7 @@ pub(crate) trait Asks: Send + Unpin + 'static {
 
     /// A line has come.
     fn heard(&mut self) {
-        self.desk().heard = Some(Instant::now());
+        self.desk().heard();
     }
 
     /// All that the line asked for is done.
@@ -149,6 +149,11 @@ impl Desk {
             heard: None,
             service,
         }
+    }
+
+    /// A line has come.
+    pub fn heard(&mut self) {
+        self.heard = Some(Instant::now());
     }
 
     /// All that a line asked for is done.
@@ -279,7 +284,8 @@ impl Desk {
         Ok(())
     }
 
-    async fn send(
+    /// Streams the open body to the peer.
+    pub async fn send(
         &mut self,
         wire: &mut Wire,
         offset: u64,

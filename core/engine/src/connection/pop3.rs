@@ -1,14 +1,22 @@
-//! How the questions of POP3 sessions are answered. The maildrop is INBOX, locked for one session an account.
+//! How the questions of POP3 sessions are answered. The maildrop is INBOX, locked for one session an account. What a client has retrieved
+//! whole is noted: from then on its time runs (`mailbox::maildrop`).
+
+use std::collections::HashMap;
 
 use postrider_protocol::imap::types::{Uid, UidValidity};
-use postrider_protocol::pop3::Pop3Session;
 use postrider_protocol::pop3::ask::{Answer, Ask, BodyAnswer, Listed, Opened, Removed};
+use postrider_protocol::pop3::{Expire, Pop3Session};
+use postrider_protocol::session::Framing;
 use postrider_storage::Error;
-use postrider_storage::index::{self as storage, Expunge, ExpungeWhich, INBOX, MailboxId};
+use postrider_storage::index::{
+    self as storage, AccountId, Change, Expunge, ExpungeWhich, INBOX, MailboxId, Retention,
+    Retrieved,
+};
 
 use super::asks::{Asks, Desk};
-use super::wire::Wire;
+use super::wire::{Broken, Wire};
 use crate::clock;
+use crate::config::Config;
 use crate::engine::MaildropLock;
 
 /// Answers for one connection.
@@ -18,9 +26,19 @@ pub(crate) struct Pop3Asks {
 }
 
 struct Maildrop {
+    account: AccountId,
     mailbox: MailboxId,
+    /// The message whose body is open.
+    open: Option<storage::Uid>,
+    /// The message that was sent whole; the client has it when it says something more.
+    sent: Option<storage::Uid>,
+    /// Messages that the client has, not yet noted in the index.
+    retrieved: Vec<storage::Uid>,
     _lock: MaildropLock,
 }
+
+/// Messages that are noted as retrieved at a time. What a crash forgets of them stays longer, no more.
+const NOTED: usize = 100;
 
 impl Pop3Asks {
     /// For a connection with this desk.
@@ -32,12 +50,10 @@ impl Pop3Asks {
     }
 
     async fn open(&mut self) -> Result<Opened, Error> {
-        let account = self
-            .desk
-            .account
-            .as_ref()
-            .ok_or(Error::NotFound("account"))?
-            .id;
+        let account = self.desk.account.as_ref();
+        let account = account.ok_or(Error::NotFound("account"))?;
+        let expire = expire(account.pop3_retention, &self.desk.services.config);
+        let account = account.id;
         let Some(lock) = self.desk.services.maildrops.lock(account) else {
             return Ok(Opened::InUse);
         };
@@ -51,22 +67,31 @@ impl Pop3Asks {
             .read(|index| index.changes(id, storage::ModSeq(0)))
             .await?;
         self.maildrop = Some(Maildrop {
+            account,
             mailbox: id,
+            open: None,
+            sent: None,
+            retrieved: Vec::new(),
             _lock: lock,
         });
+        // Of the few whose line ends are not those of the wire.
+        let others = index.read(|index| index.line_sizes(id)).await?;
+        let others: HashMap<_, _> = others.into_iter().collect();
         let listed = |message: &storage::Message| Listed {
             uid: Uid(message.uid.0),
-            octets: message.size,
+            octets: others.get(&message.uid).copied().unwrap_or(message.size),
         };
         Ok(Opened::Maildrop {
             messages: all.changed.iter().map(listed).collect(),
             uid_validity: UidValidity(inbox.uid_validity.0),
+            expire,
         })
     }
 
     async fn body(&mut self, uid: Uid) -> Result<BodyAnswer, Error> {
-        let maildrop = self.maildrop.as_ref().ok_or(Error::NotFound("mailbox"))?;
+        let maildrop = self.maildrop.as_mut().ok_or(Error::NotFound("mailbox"))?;
         let (mailbox, uid) = (maildrop.mailbox, storage::Uid(uid.0));
+        maildrop.open = Some(uid);
         let index = &self.desk.services.index;
         let uids = [uid];
         let found = index.read(|index| index.blobs(mailbox, &uids)).await?;
@@ -81,6 +106,26 @@ impl Pop3Asks {
                 Ok(BodyAnswer::Gone)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Notes what was retrieved, if it is so much.
+    async fn note(&mut self, least: usize) {
+        let Some(maildrop) = self.maildrop.as_mut() else {
+            return;
+        };
+        if maildrop.retrieved.len() < least {
+            return;
+        }
+        let retrieved = Retrieved {
+            account: maildrop.account,
+            mailbox: maildrop.mailbox,
+            uids: std::mem::take(&mut maildrop.retrieved),
+            now: clock::now(),
+        };
+        let change = Change::Retrieved(retrieved);
+        if let Err(error) = self.desk.services.index.change(change).await {
+            tracing::warn!(%error, "retrieved mail is not noted, and stays longer");
         }
     }
 
@@ -110,6 +155,7 @@ impl Asks for Pop3Asks {
     type Session = Pop3Session;
 
     async fn answer(&mut self, ask: Ask, wire: &mut Wire) -> Answer {
+        self.note(NOTED).await;
         let unavailable = |error: Error| tracing::warn!(%error, "maildrop unavailable");
         match ask {
             Ask::Authenticate(credentials) => {
@@ -133,8 +179,33 @@ impl Asks for Pop3Asks {
         }
     }
 
+    /// A client that goes on has all of what it was sent.
+    fn heard(&mut self) {
+        if let Some(maildrop) = &mut self.maildrop {
+            maildrop.retrieved.extend(maildrop.sent.take());
+        }
+        self.desk.heard();
+    }
+
+    /// RETR retrieves a message, TOP does not.
+    async fn send(
+        &mut self,
+        wire: &mut Wire,
+        offset: u64,
+        octets: u64,
+        framing: Framing,
+    ) -> Result<(), Broken> {
+        self.desk.send(wire, offset, octets, framing).await?;
+        let whole = framing == Framing::DotStuffed { body_lines: None };
+        if let Some(maildrop) = self.maildrop.as_mut().filter(|_| whole) {
+            maildrop.sent = maildrop.open;
+        }
+        Ok(())
+    }
+
     /// Whoever reads the answer to QUIT may come back at once.
     async fn closed(&mut self) {
+        self.note(1).await;
         self.maildrop = None;
     }
 
@@ -144,5 +215,13 @@ impl Asks for Pop3Asks {
 
     fn command(session: &Pop3Session) -> &'static str {
         session.last_command()
+    }
+}
+
+/// What CAPA says of an account's mail.
+fn expire(own: Option<Retention>, config: &Config) -> Expire {
+    match own.unwrap_or(config.retention.retrieved.0) {
+        Retention::Never => Expire::Never,
+        Retention::Days(days) => Expire::Days(days),
     }
 }

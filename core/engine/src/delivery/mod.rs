@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use postrider_protocol::line::octets_as_lines;
 use postrider_protocol::message::Address;
 use postrider_protocol::message::mime::Limits;
 use postrider_protocol::message::received::hops;
@@ -388,9 +389,14 @@ impl Delivery {
                 sha256: Sha256::digest(whole).into(),
             };
             let summary = Summary::within(whole, &within);
-            (summary.encode(), summary.root.all_flaws(), written)
+            (
+                summary.encode(),
+                summary.root.all_flaws(),
+                octets_as_lines(whole),
+                written,
+            )
         };
-        let (summary, flaws, written) = spooled
+        let (summary, flaws, line_size, written) = spooled
             .scan(prefix.clone(), taker, deadline, look)
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
@@ -413,6 +419,7 @@ impl Delivery {
         Ok(NewBlob {
             key,
             size: written.size,
+            line_size,
             sha256: written.sha256,
             summary,
         })

@@ -109,7 +109,8 @@ impl Door {
             tls,
             plaintext_login,
             errors: config.limits.errors,
-            ..pop3::Config::default()
+            // Each account may have its own; a day is the least.
+            expire: pop3::Expire::DaysAtLeast(1),
         };
         let times = &config.deadlines;
         let logs_in = !matches!(settings.service, Service::Smtp | Service::Lmtp);

@@ -132,6 +132,10 @@ async fn revoke(services: &Services) {
 }
 
 /// The maildrops that POP3 sessions hold (RFC 1939 section 4). Cheap to clone.
+///
+/// Held in this process alone. Where several serve POP3 over one index, two sessions may hold a maildrop: each removes what it was told
+/// to remove, what is gone already is passed over, and no message is lost. A lock over all of them is a lease in the index like that of a
+/// queue entry (I9), and comes with the back end that many processes share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Maildrops(Arc<DashMap<AccountId, ()>>);
 
@@ -153,6 +157,13 @@ impl Maildrops {
     }
 }
 
+impl Maildrops {
+    /// Whether a session holds the maildrop of an account.
+    pub fn is_held(&self, account: AccountId) -> bool {
+        self.0.contains_key(&account)
+    }
+}
+
 impl Drop for MaildropLock {
     fn drop(&mut self) {
         self.maildrops.0.remove(&self.account);
@@ -168,6 +179,7 @@ mod tests {
         let maildrops = Maildrops::default();
         let lock = maildrops.lock(AccountId(1)).expect("free");
         assert!(maildrops.lock(AccountId(1)).is_none());
+        assert!(maildrops.is_held(AccountId(1)) && !maildrops.is_held(AccountId(2)));
         assert!(maildrops.lock(AccountId(2)).is_some());
         drop(lock);
         assert!(maildrops.lock(AccountId(1)).is_some());

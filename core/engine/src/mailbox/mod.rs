@@ -11,6 +11,7 @@
 mod actor;
 pub(crate) mod convert;
 mod joined;
+mod maildrop;
 pub mod retention;
 
 use std::sync::Arc;

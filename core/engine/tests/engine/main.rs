@@ -11,6 +11,7 @@ mod failures;
 mod house;
 mod limits;
 mod logins;
+mod pop3;
 mod quota;
 mod smtp;
 mod store;

@@ -6,7 +6,7 @@
 //! stands at its end alone. A last line without line end gets one.
 
 use bytes::{BufMut, BytesMut};
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 use super::{CR, LF};
 
@@ -17,6 +17,17 @@ pub enum Progress {
     More,
     /// The asked number of lines is out; the rest of the message need not be read.
     Enough,
+}
+
+/// Octets that a message has when it is sent as lines, stuffing aside: what POP3 says of its size.
+pub fn octets_as_lines(message: &[u8]) -> u64 {
+    let bare = memchr_iter(LF, message).filter(|at| *at == 0 || message[at - 1] != CR);
+    let end = match message.last() {
+        None | Some(&LF) => 0,
+        Some(&CR) => 1,
+        Some(_) => 2,
+    };
+    (message.len() + bare.count() + end) as u64
 }
 
 /// Encodes one message, given in pieces.
@@ -108,5 +119,24 @@ impl DotStuffer {
             part => part,
         };
         self.line_start = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_size_as_lines_is_what_is_sent(message in prop::collection::vec(prop::sample::select(b"\r\nx".to_vec()), 0..40)) {
+            let mut stuffer = DotStuffer::new(None);
+            let mut output = BytesMut::new();
+            let _ = stuffer.encode(&message, &mut output);
+            stuffer.finish(&mut output);
+            // No line begins with a dot but the last.
+            prop_assert_eq!(output.len() as u64 - 3, octets_as_lines(&message));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What a POP3 session asks of the engine (RFC 1939).
 
+use super::config::Expire;
 use crate::imap::types::{Uid, UidValidity};
 use crate::sasl::{Credentials, Verdict};
 
@@ -44,6 +45,8 @@ pub enum Opened {
         messages: Vec<Listed>,
         /// Tells these UIDs from those of another incarnation.
         uid_validity: UidValidity,
+        /// How long mail stays here.
+        expire: Expire,
     },
     /// Another session holds it.
     InUse,
@@ -56,7 +59,7 @@ pub enum Opened {
 pub struct Listed {
     /// Which.
     pub uid: Uid,
-    /// Its size as stored, with CRLF line ends.
+    /// Its size as it is sent, stuffing aside (RFC 1939 section 11): each line end is a CRLF.
     pub octets: u64,
 }
 
@@ -65,7 +68,7 @@ pub struct Listed {
 pub enum BodyAnswer {
     /// It can.
     Ready {
-        /// All of it.
+        /// All of it, as it is stored.
         octets: u64,
     },
     /// Somebody else (IMAP) removed the message meanwhile.

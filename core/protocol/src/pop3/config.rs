@@ -14,7 +14,7 @@ pub struct Config {
     pub plaintext_login: PlaintextLogin,
     /// Errors of the client until the session ends.
     pub errors: u32,
-    /// How long mail stays, as CAPA says it.
+    /// How long mail stays at least, whoever logs in, as CAPA says it before.
     pub expire: Expire,
 }
 
@@ -31,13 +31,13 @@ impl Default for Config {
     }
 }
 
-/// How long the server keeps mail (RFC 2449 section 6.7).
+/// How long the server keeps mail that was retrieved (RFC 2449 section 6.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expire {
     /// Until the client deletes it.
     Never,
-    /// So many days, for everybody.
+    /// So many days.
     Days(u32),
-    /// So many days at least, some users have more.
+    /// So many days at least; who logs in hears more.
     DaysAtLeast(u32),
 }

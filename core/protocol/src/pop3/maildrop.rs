@@ -61,20 +61,20 @@ impl Maildrop {
         })
     }
 
-    /// The UID of a message that is not marked.
-    pub(super) fn uid(&self, number: u64) -> Result<Uid, Response> {
+    /// A message that is not marked.
+    pub(super) fn listed(&self, number: u64) -> Result<Listed, Response> {
         match self.message(number)? {
-            message if message.mark == Mark::Kept => Ok(message.listed.uid),
+            message if message.mark == Mark::Kept => Ok(message.listed),
             _ => Err(Response::NoSuchMessage),
         }
     }
 
     /// The line of a listing.
     pub(super) fn describe(&self, number: u64, listing: Listing) -> Result<String, Response> {
-        let uid = self.uid(number)?;
+        let Listed { uid, octets } = self.listed(number)?;
         let mut line = number.to_string();
         let written = match listing {
-            Listing::Sizes => write!(line, " {}", self.message(number)?.listed.octets),
+            Listing::Sizes => write!(line, " {octets}"),
             // As Dovecot writes it, so that a client of a mailbox that moved here fetches nothing twice.
             Listing::UniqueIds => write!(line, " {:08x}{:08x}", uid.0, self.uid_validity.0),
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::ask::{Answer, Ask, BodyAnswer, Opened};
 use super::command::{self, Access, Args, COMMANDS, Step};
-use super::config::Config;
+use super::config::{Config, Expire};
 use super::maildrop::{Listing, Maildrop};
 use super::response::{Response, Status};
 use crate::limit::Limit;
@@ -26,6 +26,8 @@ pub struct Pop3Session {
     pub(super) user: Option<String>,
     account: Option<String>,
     maildrop: Option<Maildrop>,
+    /// How long mail stays, as far as is known.
+    pub(super) expire: Expire,
     waiting: Waiting,
     errors: u32,
     last_command: &'static str,
@@ -68,7 +70,7 @@ pub(super) enum Waiting {
     /// `Answer::Opened`.
     Opened,
     /// `Answer::Body`, to send it or its first lines.
-    Body(Option<u64>),
+    Body(Wanted),
     /// `Answer::Removed`.
     Removed,
     /// `Input::Resume`, to go on with a listing at this index.
@@ -79,6 +81,15 @@ pub(super) enum Waiting {
     End,
 }
 
+/// What of a message is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    /// All of it: as many octets as LIST said.
+    Whole(u64),
+    /// Its header and so many lines.
+    Top(u64),
+}
+
 type Out = Output<Ask>;
 
 impl Pop3Session {
@@ -86,6 +97,7 @@ impl Pop3Session {
     pub fn new(config: Arc<Config>) -> Self {
         Self {
             secrecy: config.tls.at_first(),
+            expire: config.expire,
             config,
             user: None,
             account: None,
@@ -248,6 +260,7 @@ impl Pop3Session {
         let Opened::Maildrop {
             messages,
             uid_validity,
+            expire,
         } = opened
         else {
             self.account = None;
@@ -257,16 +270,23 @@ impl Pop3Session {
         let (count, octets) = maildrop.total();
         out.line(format!("+OK {count} messages ({octets} octets)"));
         self.maildrop = Some(maildrop);
+        self.expire = expire;
     }
 
-    fn body(&mut self, answer: BodyAnswer, body_lines: Option<u64>, out: &mut Out) {
+    fn body(&mut self, answer: BodyAnswer, wanted: Wanted, out: &mut Out) {
         let BodyAnswer::Ready { octets } = answer else {
             return self.respond(answer.into(), out);
         };
-        match body_lines {
-            None => out.line(format!("+OK {octets} octets")),
-            Some(_) => out.line("+OK"),
-        }
+        let body_lines = match wanted {
+            Wanted::Whole(listed) => {
+                out.line(format!("+OK {listed} octets"));
+                None
+            }
+            Wanted::Top(lines) => {
+                out.line("+OK");
+                Some(lines)
+            }
+        };
         out.push(Action::Send {
             offset: 0,
             octets,
@@ -280,6 +300,7 @@ impl Pop3Session {
         self.user = None;
         self.account = None;
         self.maildrop = None;
+        self.expire = self.config.expire;
         self.last_command = "";
     }
 }
@@ -316,8 +337,8 @@ impl Session for Pop3Session {
             (Input::Answer(Answer::Opened(opened)), Waiting::Opened) => {
                 self.opened(opened, &mut out)
             }
-            (Input::Answer(Answer::Body(answer)), Waiting::Body(lines)) => {
-                self.body(answer, lines, &mut out)
+            (Input::Answer(Answer::Body(answer)), Waiting::Body(wanted)) => {
+                self.body(answer, wanted, &mut out)
             }
             (Input::Answer(Answer::Removed(removed)), Waiting::Removed) => {
                 self.respond(removed.into(), &mut out);

@@ -60,6 +60,7 @@ fn maildrop(count: u32) -> Input<'static, Answer> {
     Input::Answer(Answer::Opened(Opened::Maildrop {
         messages: messages.collect(),
         uid_validity: UidValidity(7),
+        expire: Expire::Days(7),
     }))
 }
 
@@ -238,18 +239,14 @@ fn expire_says_how_long_mail_stays() {
         };
         (of(before).expect("a line"), of(after).expect("a line"))
     };
-    assert_eq!(
-        capa(Expire::Never),
-        ("EXPIRE NEVER".into(), "EXPIRE NEVER".into())
-    );
-    assert_eq!(
-        capa(Expire::Days(7)),
-        ("EXPIRE 7".into(), "EXPIRE 7".into())
-    );
-    assert_eq!(
-        capa(Expire::DaysAtLeast(7)),
-        ("EXPIRE 7 USER".into(), "EXPIRE 7".into())
-    );
+    for (before, said) in [
+        (Expire::Never, "EXPIRE NEVER"),
+        (Expire::Days(7), "EXPIRE 7"),
+        (Expire::DaysAtLeast(1), "EXPIRE 1 USER"),
+    ] {
+        // Who logs in hears what is so for its own mail.
+        assert_eq!(capa(before), (said.to_owned(), "EXPIRE 7".to_owned()));
+    }
 }
 
 #[test]
@@ -349,6 +346,7 @@ fn answer(ask: &Ask, choice: u8) -> Answer {
                     },
                 ],
                 uid_validity: UidValidity(1),
+                expire: Expire::Never,
             }),
         },
         Ask::Body { .. } => Answer::Body(match choice {

@@ -125,6 +125,7 @@ fn open(role: &str, tls: bool, mut world: World) -> Result<Box<dyn Play>, String
             let config = pop3::Config {
                 hostname: HOSTNAME.to_owned(),
                 tls: if tls { Tls::Implicit } else { Tls::Required },
+                expire: pop3::Expire::DaysAtLeast(1),
                 ..pop3::Config::default()
             };
             let session = Pop3Session::new(Arc::new(config));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use postrider_protocol::imap::types::{Uid, UidValidity};
 use postrider_protocol::message::address::Address;
-use postrider_protocol::pop3::ask as pop3;
+use postrider_protocol::pop3::{Expire, ask as pop3};
 use postrider_protocol::sasl::{Credentials, Verdict};
 use postrider_protocol::smtp::ask::{
     Answer, Ask, Delivered, Envelope, RecipientAnswer, SenderAnswer,
@@ -193,6 +193,7 @@ impl World {
                     })
                     .collect(),
                 uid_validity: UidValidity(0x00c0_ffee),
+                expire: Expire::Days(7),
             }),
             pop3::Ask::Body { .. } if unreadable => {
                 pop3::Answer::Body(pop3::BodyAnswer::Unavailable)

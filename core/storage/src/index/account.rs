@@ -1,6 +1,6 @@
 //! Accounts: table `virtual_users`.
 
-use super::{AccountId, AuthType, DomainId, Timestamp};
+use super::{AccountId, AuthType, DomainId, MailboxId, Timestamp, Uid};
 
 /// Quota of a new account: 1 GiB.
 pub const DEFAULT_QUOTA: u64 = 1 << 30;
@@ -32,6 +32,33 @@ pub struct Account {
     pub last_login: Option<Timestamp>,
     /// When it was added.
     pub created: Timestamp,
+    /// How long its messages stay after POP3 retrieved them; none: as the configuration says.
+    pub pop3_retention: Option<Retention>,
+}
+
+/// How long a message stays in INBOX after POP3 retrieved it first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retention {
+    /// Until somebody deletes it.
+    Never,
+    /// So many days, from 1 to [`Retention::LONGEST`].
+    Days(u32),
+}
+
+impl Retention {
+    /// A hundred years, in days.
+    pub const LONGEST: u32 = 36_500;
+}
+
+/// A message that stayed as long as it should.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Overdue {
+    /// Whose.
+    pub account: AccountId,
+    /// Its INBOX.
+    pub mailbox: MailboxId,
+    /// Which.
+    pub uid: Uid,
 }
 
 impl Account {

@@ -5,7 +5,7 @@
 
 use super::{
     AccountId, Alias, AuthType, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount, NewBlob,
-    SpecialUse, Timestamp, Uid, UidValidity,
+    Retention, SpecialUse, Timestamp, Uid, UidValidity,
 };
 
 /// One change of the index.
@@ -18,6 +18,7 @@ pub enum Change {
     AddAccounts(AddAccounts),
     SetPassword(SetPassword),
     SetQuota(SetQuota),
+    SetRetention(SetRetention),
     SetAccountActive(SetAccountActive),
     RemoveAccount(RemoveAccount),
     TouchLogin(TouchLogin),
@@ -33,6 +34,7 @@ pub enum Change {
     Store(Store),
     Copy(Copy),
     Expunge(Expunge),
+    Retrieved(Retrieved),
     Restore(Restore),
     Reap(Reap),
     Forget(Forget),
@@ -114,6 +116,17 @@ pub struct SetQuota {
     pub account: AccountId,
     /// Octets; none: no limit. A quota below what is used stops further mail, nothing else.
     pub quota: Option<u64>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Sets how long an account's messages stay after POP3 retrieved them. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct SetRetention {
+    /// The account.
+    pub account: AccountId,
+    /// None: as the configuration says.
+    pub retention: Option<Retention>,
     /// Now.
     pub now: Timestamp,
 }
@@ -370,6 +383,20 @@ pub struct ExpungedUids {
     pub uids: Vec<Uid>,
     /// Highest modification sequence of the mailbox afterwards.
     pub highest_modseq: u64,
+}
+
+/// Notes that POP3 has retrieved messages; of those that it has retrieved before nothing changes. UIDs that are gone are passed over, and no
+/// session sees a change. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct Retrieved {
+    /// Whose.
+    pub account: AccountId,
+    /// Where.
+    pub mailbox: MailboxId,
+    /// Which, in any order.
+    pub uids: Vec<Uid>,
+    /// Now.
+    pub now: Timestamp,
 }
 
 /// Brings expunged messages back, all or none, as new messages with the system flags they had but `\Deleted`; keywords are lost. UIDs that

@@ -4,7 +4,7 @@
 
 use super::{
     Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, NAME_LIMIT,
-    Timestamp,
+    Retention, Timestamp,
 };
 use crate::Error;
 
@@ -61,6 +61,16 @@ fn fits(text: &str) -> bool {
 
 fn lower(text: &str) -> bool {
     text.to_lowercase() == text
+}
+
+/// How long messages stay that POP3 retrieved.
+pub(super) fn retention(retention: Retention) -> Result<Retention, Error> {
+    match retention {
+        Retention::Days(days) if !(1..=Retention::LONGEST).contains(&days) => {
+            Err(Error::Invalid("a retention is 1 to 36500 days"))
+        }
+        good => Ok(good),
+    }
 }
 
 /// A mailbox's name: levels that are not empty, INBOX in exactly these letters.
@@ -222,6 +232,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::AddAccounts(_)
         | Change::SetPassword(_)
         | Change::SetQuota(_)
+        | Change::SetRetention(_)
         | Change::SetAccountActive(_)
         | Change::RemoveAccount(_)
         | Change::AddAlias(_)
@@ -237,6 +248,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::Store(_)
         | Change::Copy(_)
         | Change::Expunge(_)
+        | Change::Retrieved(_)
         | Change::Restore(_)
         | Change::Reap(_)
         | Change::Forget(_) => false,

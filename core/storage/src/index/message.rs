@@ -75,6 +75,8 @@ pub struct NewBlob {
     pub key: BlobKey,
     /// Octets.
     pub size: u64,
+    /// Octets when they are sent as lines (POP3): others than `size` where a line end is not CRLF, or the last line has none.
+    pub line_size: u64,
     /// SHA-256 of the octets.
     pub sha256: [u8; 32],
     /// Encoded summary of the message; opaque here.

@@ -18,7 +18,7 @@ mod message;
 mod schema;
 mod sqlite;
 
-pub use account::{Account, DEFAULT_QUOTA, NewAccount};
+pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention};
 pub use alias::{Addresses, Alias, KnownAddress};
 pub use change::*;
 pub use domain::{AuthType, Domain};
@@ -109,6 +109,17 @@ pub trait Index: Send + Sync + 'static {
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error>;
     /// Messages expunged from a mailbox that can be brought back, by UID; none if the mailbox is gone.
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error>;
+    /// Octets as lines of the messages of a mailbox for which they are others than their size, by UID.
+    async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error>;
+    /// Messages of INBOX that POP3 retrieved longer ago than their account keeps them, or `default` says where it says nothing; of accounts
+    /// behind `after`, by account and UID, at most `limit`.
+    async fn overdue(
+        &self,
+        default: Retention,
+        after: AccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Overdue>, Error>;
     /// A page of all bodies that the index names, by row, after `after`: for `fsck`.
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error>;
     /// A value that rises with every committed change of accounts, domains and aliases made by any process (for caches), and of

@@ -32,6 +32,7 @@ diesel::table! {
         updated_at -> Timestamp,
         version -> BigInt,
         last_uid_validity -> BigInt,
+        pop3_retention -> Nullable<BigInt>,
     }
 }
 
@@ -92,6 +93,7 @@ diesel::table! {
         birth_uid -> BigInt,
         birth_modseq -> BigInt,
         doomed -> Nullable<BigInt>,
+        line_size -> Nullable<BigInt>,
     }
 }
 
@@ -113,6 +115,7 @@ diesel::table! {
         internal_date -> BigInt,
         save_date -> BigInt,
         blob_id -> BigInt,
+        retrieved_at -> Nullable<BigInt>,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use postrider_protocol::line::octets_as_lines;
 use postrider_storage::{
     Class, Error,
     blob::{BlobKey, BlobMeta},
@@ -67,9 +68,9 @@ impl Fsck {
             return Ok(left("its octets do not fit its name".to_owned()));
         }
         let summarize = Arc::clone(&self.summarize);
-        let summary = body
+        let (summary, line_size) = body
             .scan(Bytes::new(), &self.taker, self.deadline(), move |octets| {
-                summarize(octets)
+                (summarize(octets), octets_as_lines(octets))
             })
             .await
             .map_err(spool_error)?;
@@ -79,6 +80,7 @@ impl Fsck {
             blob: NewBlob {
                 key: key.clone(),
                 size,
+                line_size,
                 sha256: body.sha256(),
                 summary,
             },

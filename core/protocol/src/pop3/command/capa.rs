@@ -18,10 +18,10 @@ pub(super) const SPEC: Spec = Spec {
 fn run(session: &mut Pop3Session, args: Args<'_>) -> Result<Step, Response> {
     args.none()?;
     let before_login = session.state() == State::Authorization;
-    let expire = match session.config.expire {
+    let expire = match session.expire {
         Expire::Never => "EXPIRE NEVER".to_owned(),
-        Expire::DaysAtLeast(days) if before_login => format!("EXPIRE {days} USER"),
-        Expire::Days(days) | Expire::DaysAtLeast(days) => format!("EXPIRE {days}"),
+        Expire::Days(days) => format!("EXPIRE {days}"),
+        Expire::DaysAtLeast(days) => format!("EXPIRE {days} USER"),
     };
     let mut lines: Vec<String> = ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"]
         .map(str::to_owned)

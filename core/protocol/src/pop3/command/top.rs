@@ -3,7 +3,7 @@
 use super::{Access, Args, LINE, Spec, Step, TRANSACTION, number};
 use crate::pop3::ask::Ask;
 use crate::pop3::response::Response;
-use crate::pop3::session::{Pop3Session, Waiting};
+use crate::pop3::session::{Pop3Session, Waiting, Wanted};
 
 pub(super) const SPEC: Spec = Spec {
     name: "TOP",
@@ -19,6 +19,9 @@ fn run(session: &mut Pop3Session, args: Args<'_>) -> Result<Step, Response> {
         return Err(Response::BadSyntax);
     };
     let lines = number(lines)?;
-    let uid = session.maildrop()?.uid(number(message)?)?;
-    Ok(Step::Ask(Ask::Body { uid }, Waiting::Body(Some(lines))))
+    let uid = session.maildrop()?.listed(number(message)?)?.uid;
+    Ok(Step::Ask(
+        Ask::Body { uid },
+        Waiting::Body(Wanted::Top(lines)),
+    ))
 }

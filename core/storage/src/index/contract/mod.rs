@@ -13,6 +13,7 @@ mod mailboxes;
 mod messages;
 mod races;
 pub mod random;
+mod retention;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ where
     flags::all(&fresh).await;
     copies::all(&fresh).await;
     blobs::all(&fresh).await;
+    retention::all(&fresh).await;
     races::all(&fresh).await;
 }
 
@@ -101,6 +103,7 @@ pub fn body(name: &str, size: u64) -> NewBlob {
         key: BlobKey::parse(&format!("example.test/ada/Maildir/cur/{name}"))
             .expect("the suite's names are plain"),
         size,
+        line_size: size,
         sha256,
         summary: format!("summary of {name}").into_bytes(),
     }

@@ -5,8 +5,9 @@ use crate::index::{
     AccountId, AddAccounts, AddAlias, AddDomain, Alias, Append, AuthType, BlobId, Change,
     ClaimRecent, Copy, CopyMode, CreateMailbox, DeleteMailbox, Expunge, ExpungeWhich, Flags,
     Forget, Index, Mailbox, MailboxId, ModSeq, NewAccount, Reap, RemoveAccount, RemoveAlias,
-    RemoveDomain, RenameMailbox, Restore, SetAccountActive, SetDomainActive, SetPassword, SetQuota,
-    SpecialUse, Store, StoreMode, Subscribe, Timestamp, TouchLogin, Uid,
+    RemoveDomain, RenameMailbox, Restore, Retention, Retrieved, SetAccountActive, SetDomainActive,
+    SetPassword, SetQuota, SetRetention, SpecialUse, Store, StoreMode, Subscribe, Timestamp,
+    TouchLogin, Uid,
 };
 
 /// Applies random changes to a model and to another index, and compares what they answer and hold.
@@ -169,6 +170,11 @@ async fn random(model: &dyn Index, dice: &mut Dice) -> Change {
             quota: dice.of(&[None, Some(100), Some(2_000), Some(u64::MAX)]),
             now,
         }),
+        9 if dice.once_in(2) => Change::SetRetention(SetRetention {
+            account,
+            retention: dice.of(&[None, Some(Retention::Never), Some(Retention::Days(3))]),
+            now,
+        }),
         7 => Change::SetAccountActive(SetAccountActive {
             account,
             active: dice.once_in(2),
@@ -199,10 +205,16 @@ async fn random(model: &dyn Index, dice: &mut Dice) -> Change {
             name: dice.name(),
             now,
         }),
-        23..=28 => Change::RenameMailbox(RenameMailbox {
+        23..=27 => Change::RenameMailbox(RenameMailbox {
             account,
             from: dice.name(),
             to: dice.name(),
+            now,
+        }),
+        28 => Change::Retrieved(Retrieved {
+            account,
+            mailbox,
+            uids: dice.uids(),
             now,
         }),
         29..=30 => Change::Subscribe(Subscribe {
@@ -282,6 +294,11 @@ async fn compare(model: &dyn Index, other: &dyn Index, place: &str) {
     equal!("domains", domains()).expect("reads work");
     equal!("aliases", aliases(None)).expect("reads work");
     equal!("bodies", all_blobs(BlobId(0), 10_000)).expect("reads work");
+    for days in [2, 3, 4] {
+        let later = Timestamp(NOW.0 + days * 86_400_000_000);
+        let week = Retention::Days(2);
+        equal!("overdue", overdue(week, AccountId(0), later, 1_000)).expect("reads work");
+    }
     for nth in 0..3 {
         equal!("domain", domain(&domain(nth))).expect("reads work");
         equal!("aliases of a domain", aliases(Some(&domain(nth)))).expect("reads work");

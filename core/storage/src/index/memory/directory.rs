@@ -90,6 +90,7 @@ impl State {
                 version: 1,
                 last_login: None,
                 created: change.now,
+                pop3_retention: None,
             };
             let last_uid_validity = self.last.uid_validity;
             self.accounts.insert(

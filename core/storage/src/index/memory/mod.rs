@@ -6,6 +6,7 @@ mod blob;
 mod directory;
 mod message;
 mod name;
+mod retention;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,8 @@ use std::{
 
 use super::{
     Account, AccountId, Alias, BlobId, BlobRef, Change, Domain, DomainId, Expunged, Flags, Index,
-    Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome, Timestamp, Uid, check,
+    Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome, Overdue, Retention,
+    Timestamp, Uid, check,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -37,6 +39,8 @@ struct State {
     subscriptions: BTreeSet<(AccountId, String)>,
     mailboxes: BTreeMap<MailboxId, Folder>,
     expunged: BTreeMap<(AccountId, MailboxId, Uid), Gone>,
+    /// When POP3 retrieved a message first.
+    retrieved: BTreeMap<(MailboxId, Uid), Timestamp>,
     blobs: BTreeMap<BlobId, Body>,
     keys: BTreeMap<BlobKey, BlobId>,
 }
@@ -173,6 +177,7 @@ impl State {
             Change::AddAccounts(it) => self.add_accounts(it),
             Change::SetPassword(it) => self.set_password(it),
             Change::SetQuota(it) => self.set_quota(it),
+            Change::SetRetention(it) => self.set_retention(it),
             Change::SetAccountActive(it) => self.set_account_active(it),
             Change::RemoveAccount(it) => self.remove_account(it),
             Change::TouchLogin(it) => self.touch_login(it),
@@ -188,6 +193,7 @@ impl State {
             Change::Store(it) => self.store(it),
             Change::Copy(it) => self.copy(it),
             Change::Expunge(it) => self.expunge(it),
+            Change::Retrieved(it) => self.retrieve(it),
             Change::Restore(it) => self.restore(it),
             Change::Reap(it) => self.reap(it),
             Change::Forget(it) => self.forget(it),
@@ -368,6 +374,30 @@ impl Index for MemoryIndex {
             blob: it.blob,
         });
         Ok(expunged.collect())
+    }
+
+    async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> {
+        let state = self.state()?;
+        let Some(folder) = state.mailboxes.get(&mailbox) else {
+            return Ok(Vec::new());
+        };
+        let of = |it: &Message| Some((it.uid, state.blobs.get(&it.blob)?.new.line_size));
+        let sizes = folder
+            .messages
+            .values()
+            .filter_map(|it| Some((it.size, of(it)?)));
+        let other = sizes.filter(|(size, (_, lines))| size != lines);
+        Ok(other.map(|(_, sizes)| sizes).collect())
+    }
+
+    async fn overdue(
+        &self,
+        default: Retention,
+        after: AccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Overdue>, Error> {
+        Ok(self.state()?.overdue(default, after, now, limit))
     }
 
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> {

@@ -11,7 +11,7 @@ use super::{
     fault::{Fault, number},
     mailbox,
     moment::Moment,
-    name,
+    name, retention,
     sql::{Bind, run},
 };
 use crate::{
@@ -39,6 +39,7 @@ type Row = (
     i64,
     Option<Moment>,
     Moment,
+    Option<i64>,
 );
 
 macro_rules! rows {
@@ -56,6 +57,7 @@ macro_rules! rows {
             virtual_users::version,
             virtual_users::last_login,
             virtual_users::created_at,
+            virtual_users::pop3_retention,
         ))
     };
 }
@@ -74,6 +76,7 @@ fn account(row: Row) -> Result<Account, Error> {
         version,
         last,
         created,
+        pop3_retention,
     ) = row;
     Ok(Account {
         id: AccountId(id),
@@ -88,6 +91,7 @@ fn account(row: Row) -> Result<Account, Error> {
         version,
         last_login: last.map(|it| it.0),
         created: created.0,
+        pop3_retention: pop3_retention.map(retention::read).transpose()?,
     })
 }
 

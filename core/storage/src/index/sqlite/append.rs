@@ -86,6 +86,11 @@ fn insert_blob(
     uid: Uid,
     modseq: i64,
 ) -> Result<i64, Fault> {
+    // Nearly all have the same.
+    let line_size = match change.blob.line_size {
+        same if same == change.blob.size => None,
+        other => Some(check::octets(other)?),
+    };
     let id = insert_into(blob::table)
         .values((
             blob::account_id.eq(change.account.0),
@@ -95,6 +100,7 @@ fn insert_blob(
             blob::birth_mailbox.eq(change.mailbox.0),
             blob::birth_uid.eq(i64::from(uid.0)),
             blob::birth_modseq.eq(modseq),
+            blob::line_size.eq(line_size),
         ))
         .returning(blob::id)
         .get_result(conn)?;

@@ -6,7 +6,7 @@ use super::{
     account, alias, append, blob, copy, domain, expunge,
     fault::{Fault, trouble},
     generation::{self, Foreign},
-    mailbox, name, restore, store,
+    mailbox, name, restore, retention, store,
 };
 use crate::{
     Error,
@@ -100,6 +100,7 @@ fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
         Change::AddAccounts(it) => account::add(conn, it),
         Change::SetPassword(it) => account::set_password(conn, it),
         Change::SetQuota(it) => account::set_quota(conn, it),
+        Change::SetRetention(it) => retention::set(conn, it),
         Change::SetAccountActive(it) => account::set_active(conn, it),
         Change::RemoveAccount(it) => account::remove(conn, it),
         Change::TouchLogin(it) => account::touch_login(conn, it),
@@ -115,6 +116,7 @@ fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
         Change::Store(it) => store::store(conn, it),
         Change::Copy(it) => copy::copy(conn, it),
         Change::Expunge(it) => expunge::expunge(conn, it),
+        Change::Retrieved(it) => retention::retrieved(conn, it),
         Change::Restore(it) => restore::restore(conn, it),
         Change::Reap(it) => blob::reap(conn, it),
         Change::Forget(it) => blob::forget(conn, it),

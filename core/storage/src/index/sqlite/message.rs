@@ -146,6 +146,27 @@ pub(super) fn summaries(
         .collect::<Result<_, Error>>()?)
 }
 
+pub(super) fn line_sizes(
+    conn: &mut SqliteConnection,
+    id: MailboxId,
+) -> Result<Vec<(Uid, u64)>, Fault> {
+    let Some(mailbox) = mailbox::by_id(conn, id)? else {
+        return Ok(Vec::new());
+    };
+    let found: Vec<(i64, i64)> = rows::<(BigInt, BigInt), _>(
+        conn,
+        "SELECT m.uid, b.line_size FROM blob b INDEXED BY blob_lines JOIN message m ON m.blob_id = b.id \
+         WHERE b.account_id = ? AND b.line_size IS NOT NULL AND m.account_id = ? AND m.mailbox_id = ? ORDER BY m.uid",
+        &[
+            Bind::Number(mailbox.account.0),
+            Bind::Number(mailbox.account.0),
+            Bind::Number(id.0),
+        ],
+    )?;
+    let read = |(uid, size)| Ok((Uid(number(uid, "UID")?), number(size, "size as lines")?));
+    Ok(found.into_iter().map(read).collect::<Result<_, Error>>()?)
+}
+
 /// Also of messages expunged or moved lately, as long as nobody may delete the body.
 pub(super) fn blobs(
     conn: &mut SqliteConnection,

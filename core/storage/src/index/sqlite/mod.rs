@@ -26,6 +26,7 @@ mod moment;
 mod name;
 mod readers;
 mod restore;
+mod retention;
 mod sql;
 mod store;
 
@@ -44,7 +45,8 @@ use tokio::{
 use self::{connect::Purpose, fault::Fault, generation::Foreign, readers::Readers};
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, Domain, Expunged, INBOX, Index,
-    KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome, Uid,
+    KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome, Overdue, Retention,
+    Timestamp, Uid,
 };
 use crate::Error;
 
@@ -308,6 +310,22 @@ impl Index for SqliteIndex {
 
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {
         self.read(move |conn| message::expunged(conn, mailbox))
+            .await
+    }
+
+    async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> {
+        self.read(move |conn| message::line_sizes(conn, mailbox))
+            .await
+    }
+
+    async fn overdue(
+        &self,
+        default: Retention,
+        after: AccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Overdue>, Error> {
+        self.read(move |conn| retention::overdue(conn, default, after, now, limit))
             .await
     }
 

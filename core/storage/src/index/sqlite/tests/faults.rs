@@ -180,7 +180,7 @@ async fn a_newer_schema_is_refused() {
     .unwrap();
     let newer = Error::NewerSchema {
         found: "99990101000000".to_owned(),
-        known: "00000000000001".to_owned(),
+        known: "00000000000002".to_owned(),
     };
     assert_eq!(
         SqliteIndex::open(&path(&dir), 1).await.err(),
@@ -193,10 +193,12 @@ async fn a_newer_schema_is_refused() {
 async fn migrations_run_once_and_can_be_undone() {
     let dir = TempDir::new().unwrap();
     let applied = SqliteIndex::migrate(&path(&dir)).await.unwrap();
-    assert_eq!(applied, ["00000000000001"]);
+    assert_eq!(applied, ["00000000000001", "00000000000002"]);
     assert_eq!(SqliteIndex::migrate(&path(&dir)).await, Ok(Vec::new()));
     let mut conn = raw(&dir);
-    connect::undo(&mut conn).unwrap();
+    for _ in &applied {
+        connect::undo(&mut conn).unwrap();
+    }
     let tables: Count = sql_query(
         "SELECT count(*) AS count FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '%diesel%'",
     )
@@ -204,6 +206,22 @@ async fn migrations_run_once_and_can_be_undone() {
     .unwrap();
     assert_eq!(tables.count, 0);
     assert_eq!(SqliteIndex::migrate(&path(&dir)).await.unwrap(), applied);
+}
+
+/// A file of an older program keeps what is in it.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_with_its_mail() {
+    let dir = TempDir::new().unwrap();
+    let home = Home::new(Arc::new(open(&dir).await), None).await;
+    home.fill(home.inbox, "m", 3).await;
+    let before = home.index.changes(home.inbox, ModSeq(0)).await;
+    let account = home.account().await;
+    connect::undo(&mut raw(&dir)).unwrap();
+    let home = again(&home, open(&dir).await);
+    assert_eq!(home.index.changes(home.inbox, ModSeq(0)).await, before);
+    assert_eq!(home.account().await, account);
+    assert_eq!(account.pop3_retention, None);
+    home.check().await;
 }
 
 /// Disk full: nothing of the batch happens, reads go on, and so do changes when there is room again.
