@@ -297,7 +297,7 @@ fn users() {
         .postrider(&["alias", "add", "info@example.com", "bob@example.com"])
         .good();
     let show = house.postrider(&["user", "show", "bob@example.com"]).good();
-    assert!(show.starts_with("user        bob@example.com (disabled)\nauth        local\nused        0 B of 5 GiB\nlast login  never\n"), "{show}");
+    assert!(show.starts_with("user        bob@example.com (disabled)\nauth        local\nused        0 B of 5 GiB\nafter POP3  7 days\nlast login  never\n"), "{show}");
     assert!(
         show.contains("aliases     info@example.com\n") && show.contains("INBOX"),
         "{show}"
