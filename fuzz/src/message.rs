@@ -124,10 +124,11 @@ pub fn words(octets: &[u8]) {
         let message = [field.as_bytes(), octets, b"\r\n\r\nbody"].concat();
         let scanned = scan(&message, &Limits::default());
         let names = scanned.root.file_names();
+        let disposition = scanned.root.disposition.as_ref();
+        let given = scanned.root.parameters.len() + disposition.map_or(0, |it| it.parameters.len());
         let long: usize = names.iter().map(String::len).sum();
         assert!(
-            names.len() <= 2 * (scanned.root.parameters.len() + 4)
-                && long <= 16 * octets.len() + 64,
+            names.len() <= given + 4 && long <= 16 * octets.len() + 64,
             "{} names of {long} octets",
             names.len()
         );

@@ -226,3 +226,36 @@ fn errors_and_chatter_close_the_door() {
     assert!(server.reached("errors") >= 4 && server.reached("chatter") >= 1);
     server.serves_others();
 }
+
+#[test]
+fn attack_07_a_message_without_end_ends_all_the_same() {
+    let server = Server::start("[limits]\nmessage_size = \"64KiB\"\n");
+    let before = server.memory();
+    for (service, hello) in [("smtp", "EHLO a"), ("lmtp", "LHLO a")] {
+        let mut client = server.connect(service);
+        client.say(hello);
+        for command in ["MAIL FROM:<a@b.test>", "RCPT TO:<ada@hostile.test>", "DATA"] {
+            client.say(command);
+        }
+        // Too large, but it ends: it is answered.
+        let line = "x".repeat(998) + "\r\n";
+        client.write(line.repeat(128).as_bytes());
+        assert_eq!(client.say("."), "552 5.3.4 message too large");
+        for command in ["MAIL FROM:<a@b.test>", "RCPT TO:<ada@hostile.test>", "DATA"] {
+            client.say(command);
+        }
+        let block = line.repeat(64);
+        let mut sent = 0;
+        while client.write(block.as_bytes()) {
+            sent += block.len();
+            assert!(sent < 64 << 20, "{service} listens for ever");
+        }
+        assert!(
+            sent > 16 * (64 << 10),
+            "{service}: {sent} octets were too many"
+        );
+    }
+    server.holds_no_more_than(before, SLACK, "messages without end");
+    assert_eq!(server.reached("literal"), 2);
+    server.serves_others();
+}

@@ -11,3 +11,4 @@ mod message;
 mod server;
 mod silent;
 mod slow;
+mod small;

@@ -38,9 +38,11 @@ fn attack_06_ten_thousand_silent_connections_cost_little_and_hinder_nobody() {
     );
     let before = server.memory();
     let clients = silent(&server, count);
-    std::thread::sleep(Duration::from_millis(500));
-    let open = server.metric("postrider_connections_open");
-    assert!(open >= count as u64, "{open} of {count} are in");
+    let all_in = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(200));
+        server.metric("postrider_connections_open") >= count as u64
+    });
+    assert!(all_in, "not all of {count} are in");
     server.holds_no_more_than(before, EACH * count as u64, "10,000 silent connections");
     server.serves_others();
     // They cost nothing while they are silent.

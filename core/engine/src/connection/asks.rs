@@ -20,6 +20,7 @@ use crate::actor::{ByteCount, Share, Taker};
 use crate::auth::Attempt;
 use crate::blob::Spool;
 use crate::engine::{Entry, Services};
+use crate::limits::{self, Limit};
 use crate::net::limit::Permit;
 
 /// How a protocol's questions are answered. One value a connection.
@@ -218,7 +219,8 @@ impl Desk {
                 let mut spool = self.open_spool(SpoolStart::Fresh);
                 let mut data = Data::new(limit);
                 let keep = async |piece: bytes::Bytes| spool.append(&piece).await;
-                let received = pump(wire, |input| data.next(input), keep).await?;
+                let most = limit.saturating_mul(ENDLESS);
+                let received = pump_at_most(most, wire, |input| data.next(input), keep).await?;
                 Ok(self.close_spool(spool, received))
             }
         }
@@ -360,13 +362,27 @@ impl Chunks {
     }
 }
 
+/// Sizes of a message after which one that has not ended is not listened to any longer.
+pub(crate) const ENDLESS: u64 = 16;
+
 /// Moves octets from the wire through a decoder to `keep`, until the decoder has seen the end.
 async fn pump(
+    wire: &mut Wire,
+    decode: impl FnMut(&mut BytesMut) -> Piece,
+    keep: impl AsyncFnMut(bytes::Bytes),
+) -> Result<Received, Broken> {
+    pump_at_most(u64::MAX, wire, decode, keep).await
+}
+
+/// The same for a peer that has not said how many octets come.
+async fn pump_at_most(
+    most: u64,
     wire: &mut Wire,
     mut decode: impl FnMut(&mut BytesMut) -> Piece,
     mut keep: impl AsyncFnMut(bytes::Bytes),
 ) -> Result<Received, Broken> {
     let mut flow = wire.flow();
+    let (before, _) = wire.octets();
     loop {
         match decode(wire.input()) {
             Piece::Keep(octets) => {
@@ -377,6 +393,10 @@ async fn pump(
                 return Ok(received);
             }
             Piece::More => {
+                if wire.octets().0 - before > most {
+                    limits::reached(Limit::Literal);
+                    return Err(Broken::Body("without end".into()));
+                }
                 if !wire.fill(&mut flow).await? {
                     // The peer went in the middle; there is nobody to answer.
                     debug_assert_eq!(wire.end(), Some(End::Gone));

@@ -29,6 +29,8 @@ use postrider_protocol::session::{Action, Input, Patience, Session};
 use crate::actor::{Drain, Work};
 use crate::limits;
 
+#[cfg(test)]
+pub(crate) use self::asks::ENDLESS;
 pub(crate) use self::asks::{Asks, Desk};
 pub(crate) use self::imap::ImapAsks;
 pub(crate) use self::pop3::Pop3Asks;

@@ -155,6 +155,7 @@ fn fixed_numbers_are_those_of_the_code() {
         "A line of SMTP",
         postrider_protocol::smtp::LINE_LIMIT as u64,
     );
+    is("A message after DATA", crate::connection::ENDLESS);
     is("A chunk of BDAT", postrider_protocol::smtp::CHUNK_LIMIT);
     is("A response of a SASL", RESPONSE_LIMIT as u64);
     is("Items of a FETCH", fetch::ITEMS as u64);
