@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::{BufMut, BytesMut};
 use postrider_protocol::line::{Counted, Data, DotStuffer, Frame, Framer, Newlines, Piece};
 use postrider_protocol::session::{
-    Action, BATCH, Framing, Input, Receive, ReceiveFault, Session, SpoolStart,
+    Action, BATCH, Framing, Input, LineFault, Receive, ReceiveFault, Session, SpoolStart,
 };
 
 use super::script::{Choices, Script};
@@ -183,8 +183,18 @@ impl<'a, S: Session, E: Engine<S>> Connection<'a, S, E> {
                 (Cause::Line(line), self.session.on_pipelined(line))
             }
             Frame::Line(line) => (Cause::Line(line), self.session.on(Input::Line(line))),
-            Frame::TooLong => (Cause::Broken, self.session.on(Input::LineTooLong)),
-            Frame::BareNewline => (Cause::Broken, self.session.on(Input::BareNewline)),
+            Frame::TooLong => {
+                let ends = self.framer.ends();
+                self.engine.hears(&ends.head);
+                let actions = self.session.on_broken_line(LineFault::TooLong, &ends);
+                (Cause::Broken, actions)
+            }
+            Frame::BareNewline => {
+                let ends = self.framer.ends();
+                self.engine.hears(&ends.head);
+                let actions = self.session.on_broken_line(LineFault::BareNewline, &ends);
+                (Cause::Broken, actions)
+            }
         };
         self.turn(cause, actions);
         let between = !self.closed && matches!(self.reading, Reading::Lines);

@@ -21,7 +21,7 @@
 //! right), and a web client that lets a bare LF slip into a folder name must not become a second command.
 //! [`LineEnd::CrlfOrLf`] is there for line protocols between local programs, whose lines end with LF.
 //!
-//! **Bounds.** [`Framer`] keeps at most the limit of the line and its CRLF, however long the line is; the
+//! **Bounds.** [`Framer`] keeps at most the limit of the line and its CRLF, however long the line is, and [`Ends`] of one that is gone; the
 //! decoders keep nothing and leave at most two undecided octets in the buffer. All cost is linear.
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -76,6 +76,38 @@ pub struct Framer {
     long: bool,
     /// The line holds a bare CR or LF; what was there of it is gone.
     bare: bool,
+    /// How the broken line began and how it ends.
+    ends: Ends,
+}
+
+/// What is kept of a line that is gone: enough to answer it, and to know what its peer sends next.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ends {
+    /// Its first octets, at most [`Ends::LIMIT`], up to the first bare CR or LF.
+    pub head: Vec<u8>,
+    /// Its last octets, at most [`Ends::LIMIT`], without its line end.
+    pub tail: Vec<u8>,
+    begun: bool,
+}
+
+impl Ends {
+    /// Octets that are kept of either end.
+    pub const LIMIT: usize = 128;
+
+    /// Octets of the line that are about to be thrown away.
+    fn pass(&mut self, octets: &[u8]) {
+        if !self.begun {
+            let line = octets.split(|octet| matches!(*octet, CR | LF));
+            let first = line.into_iter().next().unwrap_or_default();
+            self.head = first[..first.len().min(Self::LIMIT)].to_vec();
+            self.tail.clear();
+            self.begun = true;
+        }
+        let last = &octets[octets.len().saturating_sub(Self::LIMIT)..];
+        let keep = Self::LIMIT - last.len();
+        self.tail.drain(..self.tail.len().saturating_sub(keep));
+        self.tail.extend_from_slice(last);
+    }
 }
 
 impl Framer {
@@ -105,8 +137,7 @@ impl Framer {
                 }
                 (LF, _) if self.end == LineEnd::CrlfOrLf => 1,
                 _ => {
-                    buffer.advance(at + 1);
-                    self.scanned = 0;
+                    self.throw(buffer, at + 1);
                     self.bare = true;
                     continue;
                 }
@@ -118,11 +149,11 @@ impl Framer {
             } else {
                 Frame::Line(buffer.split_to(at).freeze())
             };
-            let gone = match frame {
-                Frame::Line(_) => line_end,
-                Frame::TooLong | Frame::BareNewline => at + line_end,
-            };
-            buffer.advance(gone);
+            if !matches!(frame, Frame::Line(_)) {
+                self.throw(buffer, at);
+                self.ends.begun = false;
+            }
+            buffer.advance(line_end);
             (self.scanned, self.long, self.bare) = (0, false, false);
             return Some(frame);
         }
@@ -138,9 +169,19 @@ impl Framer {
         self.scanned = length;
         self.long |= length > limit;
         if self.long || self.bare {
-            buffer.advance(length);
-            self.scanned = 0;
+            self.throw(buffer, length);
         }
+    }
+
+    fn throw(&mut self, buffer: &mut BytesMut, octets: usize) {
+        self.ends.pass(&buffer[..octets]);
+        buffer.advance(octets);
+        self.scanned = 0;
+    }
+
+    /// The ends of the line that [`Framer::next_line`] just said is broken.
+    pub fn ends(&mut self) -> Ends {
+        std::mem::take(&mut self.ends)
     }
 }
 

@@ -8,6 +8,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::limit::Limit;
+use crate::line::Ends;
 
 /// Bytes of response text after which a session yields with [`Action::Resume`].
 pub const BATCH: usize = 64 * 1024;
@@ -34,6 +35,15 @@ pub trait Session {
         self.on(Input::Open)
     }
 
+    /// The same as [`Input::LineTooLong`] and [`Input::BareNewline`], with what is kept of the line. A protocol in
+    /// which a line says what follows it reads that here.
+    fn on_broken_line(&mut self, fault: LineFault, _ends: &Ends) -> Vec<Action<Self::Ask>> {
+        self.on(match fault {
+            LineFault::TooLong => Input::LineTooLong,
+            LineFault::BareNewline => Input::BareNewline,
+        })
+    }
+
     /// Longest line, in octets without its CRLF, that the session accepts now.
     fn line_limit(&self) -> usize;
 
@@ -42,6 +52,15 @@ pub trait Session {
 
     /// The bound that stopped the peer since this was asked last, if one did. For metrics.
     fn reached(&mut self) -> Option<Limit>;
+}
+
+/// Why a line is of no use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LineFault {
+    /// It is longer than [`Session::line_limit`].
+    TooLong,
+    /// It holds a bare CR or a bare LF.
+    BareNewline,
 }
 
 /// What can happen to a session.

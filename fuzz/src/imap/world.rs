@@ -19,7 +19,7 @@ use super::super::script::Choices;
 use super::super::wire::{Cause, Engine, Next, Turn};
 use super::reader::Response;
 
-const TROUBLES: [Trouble; 10] = [
+const TROUBLES: [Trouble; 11] = [
     Trouble::Unavailable,
     Trouble::NonExistent,
     Trouble::NoSelect,
@@ -29,6 +29,7 @@ const TROUBLES: [Trouble; 10] = [
     Trouble::Limit("too many"),
     Trouble::OverQuota,
     Trouble::Expunged,
+    Trouble::Damaged,
     Trouble::UnknownTransferEncoding,
 ];
 
@@ -281,7 +282,10 @@ impl World {
                     .into_iter()
                     .skip(usize::from(lost))
                     .map(|uid| (uid, self.summary.clone()));
-                Answer::Summaries(found.collect())
+                Answer::Summaries {
+                    found: found.collect(),
+                    damaged: Vec::new(),
+                }
             }
             Ask::Body { .. } => {
                 self.body = self.message.clone();

@@ -223,8 +223,7 @@ async fn listen<A: Asks>(
                 false => session.on_pipelined(&line),
             }
         }
-        Event::LineTooLong => session.on(Input::LineTooLong),
-        Event::BareNewline => session.on(Input::BareNewline),
+        Event::Broken(fault, ends) => session.on_broken_line(fault, &ends),
         Event::Changed => session.on(Input::Changed),
         Event::Revoked => session.on(Input::Revoked),
         Event::Drain => session.on(Input::Drain),

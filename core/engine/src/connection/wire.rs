@@ -10,8 +10,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use postrider_protocol::line::{Frame, Framer};
-use postrider_protocol::session::Patience;
+use postrider_protocol::line::{Ends, Frame, Framer};
+use postrider_protocol::session::{LineFault, Patience};
 
 use super::signals::{Heed, Signal, Signals};
 use super::{LINGER, idle_of};
@@ -80,8 +80,7 @@ impl Broken {
 #[derive(Debug)]
 pub(crate) enum Event {
     Line(Bytes),
-    LineTooLong,
-    BareNewline,
+    Broken(LineFault, Ends),
     Changed,
     Revoked,
     Drain,
@@ -227,8 +226,8 @@ impl Wire {
             if let Some(frame) = frame {
                 return Ok(match frame {
                     Frame::Line(line) => Event::Line(line),
-                    Frame::TooLong => Event::LineTooLong,
-                    Frame::BareNewline => Event::BareNewline,
+                    Frame::TooLong => Event::Broken(LineFault::TooLong, self.framer.ends()),
+                    Frame::BareNewline => Event::Broken(LineFault::BareNewline, self.framer.ends()),
                 });
             }
             self.flush().await?;

@@ -3,8 +3,8 @@
 //! **Invariants.** Nothing that was said in the clear outlives STARTTLS: a client that sends octets behind the
 //! command, before the handshake, is given up (RFC 3207 section 5, RFC 9051 section 6.2.1, RFC 2595 section 4).
 //! **Bounds.** TLS may take in [`WIRE_AHEAD`] octets that bring not one octet of what the peer says: enough for any
-//! honest handshake and for the largest record, and less than a third of what rustls would hold for a peer that
-//! begins a message and does not end it.
+//! honest handshake and for the two largest records, since rustls may read into the next one before it gives out what the first
+//! one says, and less than two thirds of what it would hold for a peer that begins a message and does not end it.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use super::tls::{Acceptor, HandshakeError};
 use crate::telemetry::metrics::STARTTLS_INJECTIONS;
 
 /// Octets that a handshake may take in all, or that may come between two octets of what the peer says.
-pub const WIRE_AHEAD: usize = 20 * 1024;
+pub const WIRE_AHEAD: usize = 40 * 1024;
 
 /// What a connection is read from and written to.
 #[derive(Debug)]

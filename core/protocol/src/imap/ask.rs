@@ -30,14 +30,14 @@ pub enum Ask {
         mailbox: MailboxName,
         /// SELECT or EXAMINE.
         access: Access,
-        /// Take what is `\Recent` (rev1, SELECT only).
+        /// What becomes of what is `\Recent`.
         recent: Recent,
     },
     /// Leave the selected mailbox. Answer: [`Answer::Done`].
     Leave,
     /// The selected mailbox as it is now. Answer: [`Answer::Synced`].
     Sync {
-        /// Take what is `\Recent` among new messages (rev1, selected read-write).
+        /// What becomes of what is `\Recent` among new messages.
         recent: Recent,
     },
     /// CREATE. Answer: [`Answer::Done`].
@@ -147,7 +147,7 @@ pub enum Ask {
     },
     /// Which of these keys, each without keys inside, match which of these messages? Answer: [`Answer::Found`].
     Search {
-        /// What to look for: `Header`, `Body` and `Text`.
+        /// What to look for: `Address`, `Header`, `Body` and `Text`.
         keys: Arc<[SearchKey]>,
         /// Candidates, rising, at most [`MESSAGES_PER_ASK`].
         uids: Vec<Uid>,
@@ -163,12 +163,14 @@ pub enum Access {
     ReadOnly,
 }
 
-/// Whether to take what is `\Recent` (RFC 3501 section 2.3.2).
+/// What becomes of what is `\Recent` (RFC 3501 section 2.3.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Recent {
     /// Take it: no later session sees it as recent.
     Claim,
-    /// Leave it.
+    /// See it, and leave it to the next session (EXAMINE).
+    See,
+    /// Leave it alone.
     Leave,
 }
 
@@ -225,8 +227,13 @@ pub enum Answer {
         /// The selected mailbox now.
         synced: Synced,
     },
-    /// To `Summaries`, rising; messages whose summary is gone are left out.
-    Summaries(Vec<(Uid, Arc<Summary>)>),
+    /// To `Summaries`; messages that are gone are left out.
+    Summaries {
+        /// What was found, rising.
+        found: Vec<(Uid, Arc<Summary>)>,
+        /// Messages that are there but of which neither summary nor body can be read, rising.
+        damaged: Vec<Uid>,
+    },
     /// To `Body` and `Decode`: it is open.
     Body {
         /// Octets in all.
@@ -344,6 +351,8 @@ pub enum Trouble {
     OverQuota,
     /// The message is gone (`EXPUNGEISSUED`).
     Expunged,
+    /// The message is known, but its octets are not there (`CORRUPTION`); others may be.
+    Damaged,
     /// The transfer encoding is not known or broken (`UNKNOWN-CTE`).
     UnknownTransferEncoding,
     /// Ours, try again later (`UNAVAILABLE`).

@@ -21,17 +21,19 @@ pub(super) use self::step::{Event, For, Step, Then};
 pub(super) use self::tell::{flags_of, mailbox_flags};
 
 use crate::limit::Limit;
+use crate::line::Ends;
 use crate::sasl::exchange::Channel;
-use crate::session::{Action, Input, Output, Patience, Receive, Received, Session, SpoolStart};
+use crate::session::{
+    Action, Input, LineFault, Output, Patience, Receive, Received, Session, SpoolStart,
+};
 use crate::tls::Secrecy;
 
-use self::assembly::{Assembled, Assembly};
+use self::assembly::Assembly;
 use super::ask::{Answer, Ask, Synced, Trouble};
 use super::command::{self, Refusal, Spec};
 use super::response::code::Code;
 use super::response::condition::{self, Condition};
 use super::syntax::command::{Command, CommandError, Numbering};
-use super::types::Uid;
 use super::view::Expunges;
 
 /// What a client hears whose selected mailbox somebody deleted: no sequence number of it means anything now.
@@ -97,11 +99,8 @@ impl Session for ImapSession {
         match input {
             Input::Open => self.greet(),
             Input::Line(line) => self.on_line(line),
-            Input::LineTooLong => {
-                self.reach(Limit::Line);
-                self.on_broken_line("line too long");
-            }
-            Input::BareNewline => self.on_broken_line("lines end with CRLF"),
+            Input::LineTooLong => self.broken_line(LineFault::TooLong, &Ends::default()),
+            Input::BareNewline => self.broken_line(LineFault::BareNewline, &Ends::default()),
             Input::Literal(octets) => self.assembly.literal(octets),
             Input::Received(received) => self.on_received(received),
             Input::Answer(answer) => self.go_on(Event::Answer(answer)),
@@ -117,6 +116,11 @@ impl Session for ImapSession {
             Input::Drain => self.bye("server is going down, come back in a moment"),
             Input::TimedOut => self.bye("idle for too long"),
         }
+        std::mem::take(&mut self.out).finish()
+    }
+
+    fn on_broken_line(&mut self, fault: LineFault, ends: &Ends) -> Vec<Action<Ask>> {
+        self.broken_line(fault, ends);
         std::mem::take(&mut self.out).finish()
     }
 
@@ -242,40 +246,8 @@ impl ImapSession {
         }
         let login = self.state != State::NotAuthenticated;
         let limits = self.config.limits;
-        match self.assembly.line(line, &limits, login, self.utf8()) {
-            Assembled::Command(command) => self.begin(&command),
-            Assembled::Literal { octets, sync } => {
-                if sync {
-                    self.out.line("+ OK");
-                }
-                self.out.push(Action::Receive(Receive::Literal { octets }));
-            }
-            Assembled::Message {
-                command,
-                octets,
-                sync,
-            } => self.begin_append(&command, octets, sync),
-            Assembled::Discard { octets } => {
-                self.out.push(Action::Receive(Receive::Discard { octets }));
-            }
-            Assembled::Refused { tag, text } => {
-                self.reach(Limit::Command);
-                self.out.line(format!("{tag} BAD [TOOBIG] {text}"));
-                self.count_error();
-            }
-            Assembled::Hopeless => {
-                self.reach(Limit::Literal);
-                self.bye("literal too large");
-            }
-        }
-    }
-
-    fn on_broken_line(&mut self, text: &'static str) {
-        if self.open.as_ref().is_some_and(|open| open.waits_for_line) {
-            return self.end(Err(Refusal::Bad(text)));
-        }
-        let tag = self.assembly.abandon();
-        self.misunderstood(&tag, text);
+        let assembled = self.assembly.line(line, &limits, login, self.utf8());
+        self.on_assembled(assembled);
     }
 
     fn on_received(&mut self, received: Received) {
@@ -404,22 +376,23 @@ impl ImapSession {
         self.proceed(Step::wait(
             For::Answer(Ask::Sync { recent }),
             move |session, event| {
-                let mut gone = false;
+                let gone = matches!(event, Event::Answer(Answer::Refused(Trouble::NonExistent)));
+                let finish = move |session: &mut Self| {
+                    session.tagged(result);
+                    if gone {
+                        session.bye(MAILBOX_GONE);
+                    }
+                    Step::silent()
+                };
                 match event {
                     Event::Answer(Answer::Synced(synced)) => {
                         session.behind = false;
                         let expunges = session.expunges();
-                        session.tell(synced, expunges, &[]);
+                        session.tell(synced, expunges, Vec::new(), finish)
                     }
-                    Event::Answer(Answer::Refused(Trouble::NonExistent)) => gone = true,
                     // What cannot be told now is told later.
-                    _ => {}
+                    _ => finish(session),
                 }
-                session.tagged(result);
-                if gone {
-                    session.bye(MAILBOX_GONE);
-                }
-                Step::silent()
             },
         ));
     }
@@ -481,13 +454,9 @@ impl ImapSession {
         }
     }
 
-    /// Tells the client of what is new in a mailbox; messages in `told` are known to it already.
-    pub(super) fn tell(&mut self, synced: Synced, expunges: Expunges, told: &[Uid]) {
-        tell::tell(self, synced, expunges, told);
-        // What may not be told yet is told by the first command, or IDLE, that allows it.
-        if self.selected.as_ref().is_some_and(|it| it.view.owes()) {
-            self.behind = true;
-        }
+    /// Something is left to tell: the first command, or IDLE, that allows it does.
+    fn owes(&mut self) {
+        self.behind = true;
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `deliver EMAIL <<`, up to a line `.` | a message is there |
 //! | `needs queue`, `filter`, `outcomes` | only an engine that has or does this can be asked; the fake one can |
 //! | `fault auth`, `fault index`, `fault blob` and others, with how it breaks | a neighbour breaks |
-//! | `C:` a line, `C=` raw octets with `\r \n \t \0 \\ \xHH` | the client says |
+//! | `C:` a line, `C=` raw octets with `\r \n \t \0 \\ \xHH`, and `\*9,x` for nine `x` | the client says |
 //! | `S:` a line, `S*:` a line in any order of its neighbours | the server says |
 //! | `C2:` `C2=` `S2:` `S2*:` | the same in a second session, or a third |
 //!
@@ -281,6 +281,18 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
             [b't', tail @ ..] => (b'\t', tail),
             [b'0', tail @ ..] => (0, tail),
             [b'\\', tail @ ..] => (b'\\', tail),
+            // `\*40000,x`: so many of this octet.
+            [b'*', tail @ ..] => {
+                let digits = tail.iter().take_while(|octet| octet.is_ascii_digit());
+                let (count, tail) = tail.split_at(digits.count());
+                let count = std::str::from_utf8(count).map_err(|error| error.to_string())?;
+                let count: usize = count.parse().map_err(|_| "no number behind \\*")?;
+                let [b',', octet, tail @ ..] = tail else {
+                    return Err(format!("nothing to repeat in {text:?}"));
+                };
+                octets.extend(std::iter::repeat_n(*octet, count.saturating_sub(1)));
+                (*octet, tail)
+            }
             [b'x', high, low, tail @ ..] => {
                 let digits = [*high, *low];
                 let hex = std::str::from_utf8(&digits).map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{BufMut, BytesMut};
 use postrider_protocol::line::{Counted, Data, DotStuffer, Frame, Framer, Newlines, Piece};
 use postrider_protocol::session::{
-    Action, Framing, Input, Receive, ReceiveFault, Session, SpoolStart,
+    Action, Framing, Input, LineFault, Receive, ReceiveFault, Session, SpoolStart,
 };
 
 use super::world::World;
@@ -153,8 +153,12 @@ impl<S: Session> Wire<S> {
                             self.session.on_pipelined(line)
                         }
                         Frame::Line(line) => self.session.on(Input::Line(line)),
-                        Frame::TooLong => self.session.on(Input::LineTooLong),
-                        Frame::BareNewline => self.session.on(Input::BareNewline),
+                        Frame::TooLong => self
+                            .session
+                            .on_broken_line(LineFault::TooLong, &self.framer.ends()),
+                        Frame::BareNewline => self
+                            .session
+                            .on_broken_line(LineFault::BareNewline, &self.framer.ends()),
                     };
                     self.perform(actions);
                     continue;

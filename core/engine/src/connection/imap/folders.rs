@@ -45,7 +45,8 @@ impl ImapAsks {
     }
 
     pub(super) async fn rename(&mut self, from: MailboxName, to: MailboxName) -> Answered {
-        if to.is_below(&from) {
+        // The messages of INBOX move, and it stays where it is (RFC 9051 section 6.3.6).
+        if to.is_below(&from) && !from.is_inbox() {
             return Err(Trouble::Cannot("a mailbox cannot be moved into itself").into());
         }
         let mailbox = self.mailbox(&from).await?;

@@ -12,6 +12,7 @@ use postrider_protocol::imap::syntax::mailbox::MailboxName;
 use postrider_protocol::imap::syntax::search::SearchKey;
 use postrider_protocol::imap::types::{ModSeq, Uid, UidValidity};
 use postrider_protocol::message::Encoding;
+use postrider_protocol::message::binary::{Plan, Unfit};
 use postrider_protocol::message::summary::Summary;
 use postrider_protocol::message::transfer::TransferDecoder;
 use postrider_storage::Error;
@@ -22,6 +23,7 @@ use postrider_storage::index::{
 
 use super::{Answered, ImapAsks, Refused, flags};
 use crate::actor::{ByteCount, Share};
+use crate::blob::{SpoolError, Spooled};
 use crate::clock;
 use crate::connection::asks::OpenBody;
 use crate::mailbox::convert;
@@ -57,6 +59,7 @@ impl ImapAsks {
             .finish()
             .await
             .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let spooled = self.textual(spooled).await?;
         let now = clock::now();
         let date =
             internal_date.map_or(now, |seconds| Timestamp(seconds.saturating_mul(1_000_000)));
@@ -88,6 +91,24 @@ impl ImapAsks {
             uid_validity: UidValidity(appended.uid_validity.0),
             uid: Uid(appended.uid.0),
         })
+    }
+
+    /// What was sent, with binary parts in base64: no section but BINARY may bring a NUL to a client (RFC 9051 section 4.3.1), and
+    /// a NUL outside of such parts has no form that could be kept (RFC 3516 section 4.4).
+    async fn textual(&self, spooled: Spooled) -> Result<Spooled, Refused> {
+        let unavailable = |error: SpoolError| Error::Unavailable(error.to_string());
+        let (services, taker) = (&self.desk.services, &self.desk.taker);
+        let scan = spooled.scan(Bytes::new(), taker, self.desk.deadline(), recoded);
+        let message = match scan.await.map_err(unavailable)? {
+            Ok(None) => return Ok(spooled),
+            Ok(Some(message)) => message,
+            Err(Unfit) => return Err(Trouble::UnknownTransferEncoding.into()),
+        };
+        let mut spool = services
+            .spools
+            .begin(taker, services.config.deadlines.answer);
+        spool.append(&message).await;
+        Ok(spool.finish().await.map_err(unavailable)?)
     }
 
     pub(super) async fn store(
@@ -168,27 +189,61 @@ impl ImapAsks {
     }
 
     pub(super) async fn summaries(&mut self, uids: &[Uid]) -> Answered {
-        Ok(Answer::Summaries(self.read_summaries(uids).await?))
+        let (found, damaged) = self.read_summaries(uids).await?;
+        Ok(Answer::Summaries { found, damaged })
     }
 
-    async fn read_summaries(&self, uids: &[Uid]) -> Result<Vec<(Uid, Arc<Summary>)>, Refused> {
+    /// The summaries that there are, and the messages of which there is none and no body to make it from.
+    async fn read_summaries(
+        &self,
+        uids: &[Uid],
+    ) -> Result<(Vec<(Uid, Arc<Summary>)>, Vec<Uid>), Refused> {
         let joined = self.joined()?;
         let (mailbox, uids) = (joined.id(), convert::uids(uids));
         let encoded = joined
             .index()
             .read(|index| index.summaries(mailbox, &uids))
             .await?;
-        if encoded.len() <= DECODED_HERE {
-            return Ok(decoded(encoded)?);
+        let decoded = match encoded.len() <= DECODED_HERE {
+            true => decoded(encoded),
+            // A large list must not hold up the neighbours on this arbiter.
+            false => {
+                let runtime = &self.desk.services.runtime;
+                let elsewhere = runtime.spawn(async move { decoded(encoded) }).await;
+                elsewhere.map_err(|gone| Error::Unavailable(gone.to_string()))?
+            }
+        };
+        let (mut found, mut damaged) = (Vec::with_capacity(decoded.len()), Vec::new());
+        for (uid, summary) in decoded {
+            let summary = match summary {
+                Some(summary) => Ok(summary),
+                None => self.made_anew(uid).await,
+            };
+            match summary {
+                Ok(summary) => found.push((uid, Arc::new(summary))),
+                Err(Refused::Trouble(Trouble::Damaged)) => damaged.push(uid),
+                Err(Refused::Trouble(Trouble::Expunged)) => {}
+                Err(refused) => return Err(refused),
+            }
         }
-        // A large list must not hold up the neighbours on this arbiter.
-        let elsewhere = self
-            .desk
-            .services
-            .runtime
-            .spawn(async move { decoded(encoded) });
-        let summaries = elsewhere.await;
-        Ok(summaries.map_err(|gone| Error::Unavailable(gone.to_string()))??)
+        Ok((found, damaged))
+    }
+
+    /// The summary of a message whose own cannot be read: made from the body, for this once.
+    async fn made_anew(&self, uid: Uid) -> Result<Summary, Refused> {
+        tracing::error!(uid = uid.0, "summary cannot be read");
+        let blob = self.blob(uid).await?;
+        let share = self.reserve(blob.size).await?;
+        let message = self.octets(&blob, 0..blob.size).await;
+        let message = message.map_err(|error| missing(uid, error))?;
+        let runtime = &self.desk.services.runtime;
+        let made = runtime.spawn_blocking(move || {
+            let summary = Summary::of(&message);
+            drop((message, share));
+            summary
+        });
+        let made = made.await;
+        Ok(made.map_err(|gone| Error::Unavailable(gone.to_string()))?)
     }
 
     async fn blob(&self, uid: Uid) -> Result<BlobRef, Refused> {
@@ -208,12 +263,7 @@ impl ImapAsks {
         let range = range.start.min(octets)..range.end.min(octets);
         match self.desk.begin(blob, range).await {
             Ok(()) => Ok(Answer::Body { octets }),
-            // A row whose body is not there: somebody has to look, and no client can help it.
-            Err(error @ Error::NotFound(_)) => {
-                tracing::error!(%error, uid = uid.0, "body is missing");
-                Err(Trouble::Unavailable.into())
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(missing(uid, error)),
         }
     }
 
@@ -222,7 +272,10 @@ impl ImapAsks {
         let most = range.start.saturating_add(OCTETS_PER_READ);
         let end = range.end.min(blob.size).min(most);
         let range = range.start.min(end)..end;
-        Ok(Answer::Read(self.octets(&blob, range).await?))
+        match self.octets(&blob, range).await {
+            Ok(octets) => Ok(Answer::Read(octets)),
+            Err(error) => Err(missing(uid, error)),
+        }
     }
 
     async fn octets(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Error> {
@@ -263,9 +316,11 @@ impl ImapAsks {
             .services
             .blobs
             .get(&blob.key, range, self.desk.deadline())
-            .await?;
+            .await
+            .map_err(|error| missing(uid, error))?;
         while let Some(chunk) = stream.next().await {
-            decoder.feed(&chunk?, &mut decoded);
+            let chunk = chunk.map_err(|error| missing(uid, error))?;
+            decoder.feed(&chunk, &mut decoded);
         }
         decoder.finish(&mut decoded);
         let decoded = Bytes::from(decoded);
@@ -280,14 +335,21 @@ impl ImapAsks {
     /// Looks into messages. One message at a time is in memory, and the budget knows of it.
     pub(super) async fn search(&mut self, keys: Arc<[SearchKey]>, uids: &[Uid]) -> Answered {
         let mut found = Vec::with_capacity(uids.len());
-        for (uid, summary) in self.read_summaries(uids).await? {
+        for (uid, summary) in self.read_summaries(uids).await?.0 {
             let blob = match self.blob(uid).await {
                 Ok(blob) => blob,
                 Err(Refused::Trouble(Trouble::Expunged)) => continue,
                 Err(refused) => return Err(refused),
             };
             let _share = self.reserve(blob.size).await?;
-            let message = self.octets(&blob, 0..blob.size).await?;
+            let message = match self.octets(&blob, 0..blob.size).await {
+                Ok(message) => message,
+                // What is not there holds nothing, and is no reason not to look at the others.
+                Err(error) => match missing(uid, error) {
+                    Refused::Trouble(Trouble::Damaged) => continue,
+                    refused => return Err(refused),
+                },
+            };
             let keys = keys.clone();
             let matches = self
                 .desk
@@ -305,13 +367,34 @@ impl ImapAsks {
     }
 }
 
-fn decoded(encoded: Vec<(storage::Uid, Vec<u8>)>) -> Result<Vec<(Uid, Arc<Summary>)>, Error> {
-    let decode = |(uid, octets): (storage::Uid, Vec<u8>)| {
-        let summary = Summary::decode(&octets)
-            .map_err(|error| Error::Corrupt(format!("summary: {error}")))?;
-        Ok((Uid(uid.0), Arc::new(summary)))
-    };
+/// Summaries, or none where one cannot be read.
+fn decoded(encoded: Vec<(storage::Uid, Vec<u8>)>) -> Vec<(Uid, Option<Summary>)> {
+    let decode =
+        |(uid, octets): (storage::Uid, Vec<u8>)| (Uid(uid.0), Summary::decode(&octets).ok());
     encoded.into_iter().map(decode).collect()
+}
+
+/// The message in base64 where it must be; none if it can stay as it is.
+fn recoded(message: &[u8]) -> Result<Option<Vec<u8>>, Unfit> {
+    if !message.contains(&0) {
+        return Ok(None);
+    }
+    let mut recoder = Plan::of(message)?.ok_or(Unfit)?.recoder();
+    let mut out = Vec::with_capacity(message.len() + message.len() / 2);
+    recoder.feed(message, &mut out);
+    recoder.finish(&mut out);
+    Ok(Some(out))
+}
+
+/// Why a body cannot be read. A row whose body is not there: somebody has to look, and no client can help it.
+fn missing(uid: Uid, error: Error) -> Refused {
+    match error {
+        Error::NotFound(_) => {
+            tracing::error!(%error, uid = uid.0, "body is missing");
+            Trouble::Damaged.into()
+        }
+        error => error.into(),
+    }
 }
 
 fn keywords(list: &FlagList) -> Vec<String> {

@@ -110,6 +110,14 @@ impl ImapAsks {
                 recent: 0..0,
             });
         }
+        if recent == Recent::See {
+            // Somebody else may claim them meanwhile; then they are recent for both (RFC 3501 section 2.3.2).
+            let first = std::mem::replace(&mut self.unclaimed, next);
+            return Ok(Synced {
+                snapshot,
+                recent: first..next,
+            });
+        }
         let mailbox = self.joined()?.id();
         // A claim that fails costs a mark that nobody relies on.
         let claimed = self

@@ -36,6 +36,11 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>, mode: CopyMode) -> Result
     if uids.is_empty() {
         return Step::done();
     }
+    // All of the messages that the client names, or none (RFC 2180 section 4.4).
+    let view = &session.selected()?.view;
+    if uids.iter().any(|uid| view.is_gone(*uid)) {
+        return Err(Trouble::Expunged.into());
+    }
     let ask = Ask::Copy { uids, to, mode };
     Step::wait(For::Answer(ask), move |session, event| {
         let (uid_validity, from, to, synced) = match event {
@@ -60,8 +65,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>, mode: CopyMode) -> Result
                 if let Some(code) = code {
                     untagged(Condition::Ok, Some(&code), "moved", session.out.text());
                 }
-                session.tell(synced, Expunges::Allowed, &[]);
-                Step::done()
+                session.tell(synced, Expunges::Allowed, Vec::new(), |_| Step::done())
             }
         }
     })

@@ -26,8 +26,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
     session.needs_write()?;
     Step::ask(Ask::Expunge { uids }, |session, answer| match answer {
         Answer::Synced(synced) => {
-            session.tell(synced, Expunges::Allowed, &[]);
-            Step::done()
+            session.tell(synced, Expunges::Allowed, Vec::new(), |_| Step::done())
         }
         _ => Err(Refusal::Bug),
     })

@@ -40,6 +40,20 @@ pub(super) struct Job {
     uids: VecDeque<MessageUid>,
     /// Messages that became `\Seen`, rising: their flags are told too.
     seen: Vec<MessageUid>,
+    /// A message that the client still sees is gone, and nothing is told of it (RFC 2180 section 4.1).
+    gone: bool,
+    /// A message is there that cannot be read.
+    damaged: bool,
+}
+
+impl Job {
+    /// All messages have had their turn.
+    fn done(&self) -> Result<Step, Refusal> {
+        match self.damaged {
+            true => Err(Trouble::Damaged.into()),
+            false => Ok(Step::Done(self.gone.then_some(Code::ExpungeIssued))),
+        }
+    }
 }
 
 /// What the dearest item of a FETCH needs.
@@ -93,6 +107,8 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         needs: dearest,
         uids: uids.into(),
         seen: Vec::new(),
+        gone: false,
+        damaged: false,
         items: items.into(),
     };
     job.seen = to_be_seen(session.selected()?, &job);
@@ -125,16 +141,16 @@ fn set_seen(mut job: Job) -> Result<Step, Refusal> {
         },
         unchanged_since: None,
     };
-    Step::wait(For::Answer(ask), move |session, event| {
-        match event {
-            Event::Answer(Answer::Stored { synced, .. }) => {
-                let expunges = session.expunges();
-                session.tell(synced, expunges, &job.seen);
-            }
-            // Reading is worth more than the mark that it was read.
-            _ => job.seen.clear(),
+    Step::wait(For::Answer(ask), move |session, event| match event {
+        Event::Answer(Answer::Stored { synced, .. }) => {
+            let (expunges, seen) = (session.expunges(), job.seen.clone());
+            session.tell(synced, expunges, seen, |session| go_on(session, job))
         }
-        go_on(session, job)
+        // Reading is worth more than the mark that it was read.
+        _ => {
+            job.seen.clear();
+            go_on(session, job)
+        }
     })
 }
 
@@ -155,25 +171,26 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
         }
         *session.out.text() = text;
         return match job.uids.is_empty() {
-            true => Step::done(),
+            true => job.done(),
             false => Step::resume(|session| go_on(session, job)),
         };
     }
     let count = job.uids.len().min(MESSAGES_PER_ASK);
     let uids: Vec<MessageUid> = job.uids.drain(..count).collect();
     if uids.is_empty() {
-        return Step::done();
+        return job.done();
     }
-    Step::ask(
-        Ask::Summaries { uids },
-        move |session, answer| match answer {
-            Answer::Summaries(summaries) if job.needs == Needs::Summary => {
-                with_summaries(session, job, summaries.into())
-            }
-            Answer::Summaries(summaries) => octets::next(session, job, summaries.into()),
-            _ => Err(Refusal::Bug),
-        },
-    )
+    Step::ask(Ask::Summaries { uids }, move |session, answer| {
+        let Answer::Summaries { found, damaged } = answer else {
+            return Err(Refusal::Bug);
+        };
+        job.damaged |= !damaged.is_empty();
+        job.gone |= found.len() + damaged.len() < count;
+        match job.needs {
+            Needs::Summary => with_summaries(session, job, found.into()),
+            _ => octets::next(session, job, found.into()),
+        }
+    })
 }
 
 /// Writes what these summaries say, a batch at a time: a structure may be long.
@@ -195,7 +212,7 @@ fn with_summaries(
         }
     }
     match (summaries.is_empty(), job.uids.is_empty()) {
-        (true, true) => Step::done(),
+        (true, true) => job.done(),
         (true, false) => Step::resume(|session| go_on(session, job)),
         (false, _) => Step::resume(|session| with_summaries(session, job, summaries)),
     }

@@ -32,14 +32,15 @@ fn look(session: &mut ImapSession) -> Result<Step, Refusal> {
     Step::wait(For::Answer(Ask::Sync { recent }), |session, event| {
         session.told_all();
         match event {
-            Event::Answer(Answer::Synced(synced)) => session.tell(synced, Expunges::Allowed, &[]),
+            Event::Answer(Answer::Synced(synced)) => {
+                session.tell(synced, Expunges::Allowed, Vec::new(), |_| idle())
+            }
             Event::Answer(Answer::Refused(Trouble::NonExistent)) => {
                 session.bye(MAILBOX_GONE);
-                return Step::silent();
+                Step::silent()
             }
             // What cannot be told now is told with the next change, or at the end.
-            _ => {}
+            _ => idle(),
         }
-        idle()
     })
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::imap::ask::{Answer, Ask, Listed, ListedKind};
+use crate::imap::ask::{Answer, Ask, Counters, Listed, ListedKind};
 use crate::imap::response::list::{self as response, Attribute, Extended, Listing};
 use crate::imap::response::status;
 use crate::imap::syntax::list::List;
@@ -58,13 +58,28 @@ pub(super) fn answer(list: List, listing: Listing) -> Result<Step, Refusal> {
     })
 }
 
-/// All names by name. Missing parents of a name are there too, as names that cannot be selected.
+/// All names by name. Missing parents of a name are there too, as names without a mailbox.
 struct Names(BTreeMap<MailboxName, Listed>);
+
+fn missing(name: MailboxName) -> Listed {
+    Listed {
+        name,
+        kind: ListedKind::NonExistent,
+        subscribed: false,
+        special_use: None,
+        counters: Counters::default(),
+    }
+}
 
 impl Names {
     fn of(mailboxes: Vec<Listed>) -> Self {
         let mut names: BTreeMap<MailboxName, Listed> = BTreeMap::new();
         for listed in mailboxes {
+            let mut above = listed.name.parent();
+            while let Some(parent) = above.filter(|parent| !names.contains_key(parent)) {
+                above = parent.parent();
+                names.insert(parent.clone(), missing(parent));
+            }
             names.insert(listed.name.clone(), listed);
         }
         Self(names)
@@ -94,17 +109,11 @@ impl Names {
         let lsub = listing == Listing::Lsub;
         let mut found = Vec::new();
         for (name, listed) in &self.0 {
-            if !list
-                .patterns
-                .iter()
-                .any(|pattern| pattern.matches(name.as_str()))
-            {
+            if !is_named(list, name) {
                 continue;
             }
             let selected = Self::is_selected(list, listed);
-            let child_info = list.select.recursive_match
-                && list.select.subscribed
-                && self.children(name).any(|child| child.subscribed);
+            let child_info = list.select.recursive_match && self.has_child_info(list, listed);
             let stands_for = lsub && self.stands_for_child(name, list);
             if !(selected || child_info || stands_for) {
                 continue;
@@ -118,7 +127,7 @@ impl Names {
                 ListedKind::Mailbox => Vec::new(),
                 ListedKind::NoSelect => vec![Attribute::NoSelect],
                 ListedKind::NonExistent if lsub => Vec::new(),
-                ListedKind::NonExistent => vec![Attribute::NonExistent, Attribute::NoSelect],
+                ListedKind::NonExistent => vec![Attribute::NonExistent],
             };
             if !lsub {
                 attributes.push(match self.has_children(name) {
@@ -130,7 +139,10 @@ impl Names {
                 attributes.extend(listed.special_use.map(Attribute::Special));
             }
             let extended = match child_info {
-                true => Extended::SubscribedBelow,
+                true => Extended::Below {
+                    subscribed: list.select.subscribed,
+                    special_use: list.select.special_use,
+                },
                 false => Extended::None,
             };
             found.push((name, attributes, extended));
@@ -148,11 +160,25 @@ impl Names {
         }
     }
 
-    fn stands_for_child(&self, name: &MailboxName, list: &List) -> bool {
-        let hidden = |child: &Listed| {
-            let shown = |name: &str| list.patterns.iter().any(|pattern| pattern.matches(name));
-            child.subscribed && !shown(child.name.as_str())
-        };
-        self.children(name).any(hidden)
+    /// Whether it is told that names below are selected. For a name that is told for that reason alone this is
+    /// redundant where one of those names is told itself (RFC 5258 section 4).
+    fn has_child_info(&self, list: &List, listed: &Listed) -> bool {
+        let mut below = self
+            .children(&listed.name)
+            .filter(|child| Self::is_selected(list, child))
+            .peekable();
+        let any = below.peek().is_some();
+        any && (Self::is_selected(list, listed) || !below.any(|child| is_named(list, &child.name)))
     }
+
+    fn stands_for_child(&self, name: &MailboxName, list: &List) -> bool {
+        self.children(name)
+            .any(|child| child.subscribed && !is_named(list, &child.name))
+    }
+}
+
+/// Whether a pattern of the LIST matches a name.
+fn is_named(list: &List, name: &MailboxName) -> bool {
+    let mut patterns = list.patterns.iter();
+    patterns.any(|pattern| pattern.matches(name.as_str()))
 }

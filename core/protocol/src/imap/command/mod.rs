@@ -191,9 +191,7 @@ fn try_create(trouble: Trouble) -> Refusal {
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
         let text = match error {
-            NameError::Encoding => {
-                return Refusal::Bad("mailbox name is not in the encoding in use");
-            }
+            NameError::Encoding => "mailbox name is not in the encoding in use",
             NameError::Empty => "mailbox name has an empty level",
             NameError::Dots => "mailbox name has a level of dots",
             NameError::Control => "mailbox name has a control character",

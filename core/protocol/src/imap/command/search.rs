@@ -104,7 +104,6 @@ impl Sets {
         let selected = session.selected()?;
         let messages = selected.view.messages();
         let mut sets = HashMap::new();
-        let mut beyond = false;
         key.visit(&mut |key| {
             let (set, by_uid) = match key {
                 SearchKey::Sequence(set) => (set, false),
@@ -118,7 +117,8 @@ impl Sets {
                     uids = listed.resolve(messages.last_uid());
                 }
                 SequenceSet::Listed(listed) => {
-                    beyond |= listed.largest_written() > messages.count();
+                    // A number that no message has is a key that nothing matches, not an error: RFC 9051 section 9
+                    // speaks of COPY, FETCH and STORE.
                     for (first, last) in listed.resolve(SeqNum(messages.count())).ranges() {
                         if let (Some(first), Some(last)) =
                             (messages.get(*first), messages.get(*last))
@@ -130,10 +130,7 @@ impl Sets {
             }
             sets.insert(place(set), uids);
         });
-        match beyond {
-            true => Err(Refusal::Bad("no message has this sequence number")),
-            false => Ok(Self(sets)),
-        }
+        Ok(Self(sets))
     }
 
     fn contains(&self, set: &SequenceSet, uid: MessageUid) -> bool {
@@ -148,7 +145,10 @@ fn leaves_of(key: &SearchKey) -> Arc<[SearchKey]> {
     key.visit(&mut |key| {
         let looks_inside = matches!(
             key,
-            SearchKey::Header { .. } | SearchKey::Body(_) | SearchKey::Text(_)
+            SearchKey::Address { .. }
+                | SearchKey::Header { .. }
+                | SearchKey::Body(_)
+                | SearchKey::Text(_)
         );
         if looks_inside && !leaves.contains(key) {
             leaves.push(key.clone());
@@ -216,7 +216,11 @@ fn by_summaries(session: &mut ImapSession, mut looking: Looking) -> Result<Step,
         return answer(session, looking);
     }
     Step::ask(Ask::Summaries { uids }, move |session, answer| {
-        let Answer::Summaries(summaries) = answer else {
+        // What cannot be read holds nothing that is searched for.
+        let Answer::Summaries {
+            found: summaries, ..
+        } = answer
+        else {
             return Err(Refusal::Bug);
         };
         let selected = session.selected()?;
@@ -333,7 +337,9 @@ fn answer(session: &mut ImapSession, mut looking: Looking) -> Result<Step, Refus
         None if by_uid => response::search(&uids, None, text),
         None => response::search(&seqs, None, text),
     }
-    Step::done()
+    // What is gone is not found, though the client still counts it (RFC 2180 section 4.3, RFC 5530 section 3).
+    let owes = session.selected()?.view.owes();
+    Ok(Step::Done(owes.then_some(Code::ExpungeIssued)))
 }
 
 /// What `$` stands for after SAVE: all, or only MIN and MAX if only these were asked for (RFC 5182 section 2.4).

@@ -1,7 +1,7 @@
 //! SELECT (RFC 9051 section 6.3.2).
 
 use super::*;
-use crate::imap::ask::{Access, Answer, Ask, Opened, Recent};
+use crate::imap::ask::{Access, Answer, Ask, Opened};
 use crate::imap::response::list::{Extended, Listing, list};
 use crate::imap::session::{Selected, mailbox_flags};
 use crate::imap::syntax::mailbox::MailboxName;
@@ -39,10 +39,7 @@ pub(super) fn open(
         session.out.line("* OK [CLOSED] previous mailbox closed");
     }
     session.leave();
-    let recent = match access {
-        Access::ReadWrite if !session.enabled.rev2 => Recent::Claim,
-        _ => Recent::Leave,
-    };
+    let recent = session.recent_of(access);
     let name = mailbox.clone();
     let ask = Ask::Open {
         mailbox,

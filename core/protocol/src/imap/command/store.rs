@@ -5,6 +5,7 @@ use crate::imap::ask::{Answer, Ask};
 use crate::imap::session::flags_of;
 use crate::imap::syntax::store::{Echo, Store};
 use crate::imap::types::Uid as MessageUid;
+use crate::session::BATCH;
 
 pub(super) const SPEC: Spec = Spec {
     name: "STORE",
@@ -42,16 +43,35 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         let Answer::Stored { synced, .. } = answer else {
             return Err(Refusal::Bug);
         };
-        session.tell(synced, session.expunges(), &named);
-        if echo == Echo::Flags {
-            tell_flags(session, &named)?;
-        }
-        Step::done()
+        session.tell(
+            synced,
+            session.expunges(),
+            named.clone(),
+            move |session| match echo {
+                Echo::Flags => tell_flags(session, named, 0),
+                Echo::Silent => done(session, &named, echo),
+            },
+        )
     })
 }
 
-/// The flags of these messages as they are now.
-fn tell_flags(session: &mut ImapSession, uids: &[MessageUid]) -> Result<(), Refusal> {
+/// Messages that the client still sees are gone: a client that wants to hear of their flags is told that it will not
+/// (RFC 2180 section 4.2).
+fn done(session: &mut ImapSession, uids: &[MessageUid], echo: Echo) -> Result<Step, Refusal> {
+    let view = &session.selected()?.view;
+    match uids.iter().any(|uid| view.is_gone(*uid)) {
+        false => Step::done(),
+        true if echo == Echo::Silent => Ok(Step::Done(Some(Code::ExpungeIssued))),
+        true => Err(Trouble::Expunged.into()),
+    }
+}
+
+/// The flags of these messages as they are now, from the `from`th on, a batch at a time.
+fn tell_flags(
+    session: &mut ImapSession,
+    uids: Vec<MessageUid>,
+    mut from: usize,
+) -> Result<Step, Refusal> {
     let (by_uid, rev2) = (
         session.by_uid() || session.enabled.rev2,
         session.enabled.rev2,
@@ -59,7 +79,8 @@ fn tell_flags(session: &mut ImapSession, uids: &[MessageUid]) -> Result<(), Refu
     let mut text = std::mem::take(session.out.text());
     let selected = session.selected()?;
     let messages = selected.view.messages();
-    for uid in uids {
+    while let Some(uid) = uids.get(from).filter(|_| text.len() < BATCH) {
+        from += 1;
         let Some((seq, entry)) = messages.find(*uid) else {
             continue;
         };
@@ -71,5 +92,8 @@ fn tell_flags(session: &mut ImapSession, uids: &[MessageUid]) -> Result<(), Refu
         flags_of(seq, uid, entry, messages.keywords(), recency, &mut text);
     }
     *session.out.text() = text;
-    Ok(())
+    match from < uids.len() {
+        true => Step::resume(move |session| tell_flags(session, uids, from)),
+        false => done(session, &uids, Echo::Flags),
+    }
 }

@@ -361,3 +361,90 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     ]);
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat().into_bytes())
 }
+
+/// Where servers in use differ, the RFCs decide: one line end belongs to the boundary behind it (RFC 2046 section 5.1.1), a boundary
+/// is a whole line, an encoded message is not looked into (RFC 2045 section 6.4), and what has no parts is shown as text.
+#[test]
+fn odd_messages_by_the_book() {
+    const MIXED: &str = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    const DIGEST: &str = "Content-Type: multipart/digest; boundary=b\r\n\r\n";
+    const NOBODY: &str = "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
+    let text = |octets: u32, lines: u32| {
+        format!("(\"text\" \"plain\" NIL NIL NIL \"7BIT\" {octets} {lines})")
+    };
+    for (head, rest, wanted) in [
+        // The line end before a boundary is not the part's, nor the embedded message's.
+        (
+            DIGEST,
+            "--b\r\n\r\nx\r\n--b--\r\n",
+            format!(
+                "((\"message\" \"rfc822\" NIL NIL NIL \"7BIT\" 1 {NOBODY} {} 0) \"digest\")",
+                text(0, 0)
+            ),
+        ),
+        (
+            MIXED,
+            "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n--b--\r\n",
+            format!(
+                "((\"message\" \"rfc822\" NIL NIL NIL \"7BIT\" 10 (NIL \"x\" NIL NIL NIL NIL NIL NIL NIL NIL) {} 0) \"mixed\")",
+                text(0, 0)
+            ),
+        ),
+        // A line that only begins like a boundary is none, and blanks behind one do not count.
+        (
+            MIXED,
+            "--bb\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b--\r\n",
+            format!("({} \"mixed\")", text(1, 0)),
+        ),
+        (
+            MIXED,
+            "--b \t\r\n\r\nx\r\n--b-- \r\n",
+            format!("({} \"mixed\")", text(1, 0)),
+        ),
+        (
+            MIXED,
+            "--b\r\n\r\nx\r\n--b--\r\n--b\r\n\r\ny\r\n",
+            format!("({} \"mixed\")", text(1, 0)),
+        ),
+        // Parts without anything in them are parts.
+        (
+            MIXED,
+            "--b\r\n--b\r\n--b--\r\n",
+            format!("({}{} \"mixed\")", text(0, 0), text(0, 0)),
+        ),
+        // What never has a part is text, with its parameters.
+        (
+            MIXED,
+            "x\r\n",
+            "(\"text\" \"plain\" (\"boundary\" \"b\") NIL NIL \"7BIT\" 3 1)".to_owned(),
+        ),
+        (
+            MIXED,
+            "--b\r\nContent-Type: multipart/alternative\r\n\r\n--c\r\n\r\nx\r\n--b--\r\n",
+            format!("({} \"mixed\")", text(8, 2)),
+        ),
+        (
+            MIXED,
+            "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n--b--\r\n",
+            "((\"application\" \"octet-stream\" NIL NIL NIL \"BASE64\" 4) \"mixed\")".to_owned(),
+        ),
+        // No type that is one.
+        ("Content-Type: text\r\n\r\n", "x\r\n", text(3, 1)),
+        (
+            "Content-Type: text/plain charset=x\r\n\r\n",
+            "x\r\n",
+            text(3, 1),
+        ),
+        ("Content-Type: /plain\r\n\r\n", "x\r\n", text(3, 1)),
+        // The first of two counts.
+        (
+            "Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
+            "x\r\n",
+            "(\"text\" \"plain\" NIL NIL NIL \"BASE64\" 3 1)".to_owned(),
+        ),
+        ("", "", text(0, 0)),
+    ] {
+        let message = format!("{head}{rest}");
+        assert_eq!(of_message(&message, Form::Body), wanted, "{message}");
+    }
+}

@@ -17,7 +17,8 @@ pub enum Listing {
 /// `mbx-list-flags`
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Attribute {
-    /// `\NonExistent`: only the name is known. Clients without LIST-EXTENDED want `\Noselect` beside it.
+    /// `\NonExistent`: only the name is known. It says `\Noselect` too, which never stands beside it (RFC 9051 section 9,
+    /// `mbx-list-flags`).
     NonExistent,
     /// `\Noselect`
     NoSelect,
@@ -63,8 +64,13 @@ pub enum Extended<'a> {
     /// Nothing.
     #[default]
     None,
-    /// `CHILDINFO`: names below are subscribed, and this one is not (RECURSIVEMATCH).
-    SubscribedBelow,
+    /// `CHILDINFO`: names below are selected by these options (RECURSIVEMATCH).
+    Below {
+        /// `SUBSCRIBED`
+        subscribed: bool,
+        /// `SPECIAL-USE`
+        special_use: bool,
+    },
     /// `OLDNAME`: it was renamed, or the client wrote its name in another spelling.
     OldName(&'a MailboxName),
 }
@@ -87,7 +93,19 @@ pub fn list(
     name.write(utf8, out);
     match extended {
         Extended::None => {}
-        Extended::SubscribedBelow => out.put_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))"),
+        Extended::Below {
+            subscribed,
+            special_use,
+        } => {
+            out.put_slice(b" (\"CHILDINFO\" (");
+            let options = [
+                (subscribed, "\"SUBSCRIBED\""),
+                (special_use, "\"SPECIAL-USE\""),
+            ];
+            let given = options.into_iter().filter(|(given, _)| *given);
+            super::flags::join(given.map(|(_, name)| name), out);
+            out.put_slice(b"))");
+        }
         Extended::OldName(old) => {
             out.put_slice(b" (\"OLDNAME\" (");
             old.write(utf8, out);
@@ -132,7 +150,15 @@ mod tests {
             "* LIST () \"/\" \"휴지통\"\r\n"
         );
         assert_eq!(
-            written(&[], "Foo", Extended::SubscribedBelow, Utf8::On),
+            written(
+                &[],
+                "Foo",
+                Extended::Below {
+                    subscribed: true,
+                    special_use: false
+                },
+                Utf8::On
+            ),
             "* LIST () \"/\" Foo (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
         );
         let old = MailboxName::new("a b").expect("a name");

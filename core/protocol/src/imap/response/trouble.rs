@@ -27,6 +27,7 @@ pub fn refusal(trouble: Trouble, missing: Missing) -> (Option<Code>, &'static st
         Trouble::Limit(which) => (Some(Code::Limit), which),
         Trouble::OverQuota => (Some(Code::OverQuota), "quota exceeded"),
         Trouble::Expunged => (Some(Code::ExpungeIssued), "some messages are gone"),
+        Trouble::Damaged => (Some(Code::Corruption), "some messages are damaged"),
         Trouble::UnknownTransferEncoding => (Some(Code::UnknownCte), "part cannot be decoded"),
         Trouble::Unavailable => (Some(Code::Unavailable), "try again later"),
     }

@@ -3,19 +3,25 @@
 //! **Bounds.** A literal that would make the command longer than its limit is refused before it is read if the client waits for us, and
 //! thrown away unbuffered if it does not; one that is too long even for that ends the connection.
 
-use super::Limits;
+use super::{ImapSession, Limits, State};
+use crate::imap::command::Refusal;
 use crate::imap::command::append;
 use crate::imap::syntax::args::Utf8;
 use crate::imap::syntax::command::{Command, CommandError};
+use crate::limit::Limit;
+use crate::line::Ends;
+use crate::session::{Action, LineFault, Receive};
 
 /// A command being put together.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     /// The command as on the wire, so far.
     buffer: Vec<u8>,
-    /// The command is refused; what still comes of it is thrown away.
-    refused: bool,
+    /// The command is refused, and why; what still comes of it is thrown away.
+    refused: Option<&'static str>,
 }
+
+const TOO_LONG: &str = "[TOOBIG] command too long";
 
 /// What a line brought.
 pub(super) enum Assembled {
@@ -50,19 +56,19 @@ impl Assembly {
             false => limits.command_before_login,
         };
         if self.buffer.len() + line.len() > limit {
-            self.refused = true;
+            self.refused = self.refused.or(Some(TOO_LONG));
         }
-        if !self.refused || self.buffer.is_empty() {
+        if self.refused.is_none() || self.buffer.is_empty() {
             self.buffer.extend_from_slice(line);
         }
         let Some(Announced { octets, sync }) = announced(line) else {
             let command = std::mem::take(&mut self.buffer);
-            return match std::mem::take(&mut self.refused) {
-                true => refused(&command),
-                false => Assembled::Command(command),
+            return match self.refused.take() {
+                Some(text) => refused(&command, text),
+                None => Assembled::Command(command),
             };
         };
-        if !self.refused && login && append::announces_message(&self.buffer, utf8) {
+        if self.refused.is_none() && login && append::announces_message(&self.buffer, utf8) {
             return match !sync && octets > discard_limit(limits, login) {
                 true => Assembled::Hopeless,
                 false => Assembled::Message {
@@ -72,16 +78,52 @@ impl Assembly {
                 },
             };
         }
-        if !self.refused && octets <= (limit - self.buffer.len()) as u64 {
+        if self.refused.is_none() && octets <= (limit - self.buffer.len()) as u64 {
             return Assembled::Literal {
                 octets: octets as usize,
                 sync,
             };
         }
-        self.refused = true;
+        self.refuse(octets, sync, TOO_LONG, limits, login)
+    }
+
+    /// Takes a line of the command of which only the ends are known.
+    pub fn broken(
+        &mut self,
+        ends: &Ends,
+        text: &'static str,
+        limits: &Limits,
+        login: bool,
+    ) -> Assembled {
+        if self.buffer.is_empty() {
+            // A tag that may be cut short is none.
+            self.buffer = match ends.head.contains(&b' ') {
+                true => ends.head.clone(),
+                false => b"*".to_vec(),
+            };
+        }
+        match announced_at_end(ends) {
+            Some(Announced { octets, sync }) => self.refuse(octets, sync, text, limits, login),
+            None => {
+                let text = self.refused.take().unwrap_or(text);
+                refused(&std::mem::take(&mut self.buffer), text)
+            }
+        }
+    }
+
+    /// Refuses the command, whose line announces a literal.
+    fn refuse(
+        &mut self,
+        octets: u64,
+        sync: bool,
+        text: &'static str,
+        limits: &Limits,
+        login: bool,
+    ) -> Assembled {
+        let text = *self.refused.get_or_insert(text);
         if sync {
-            self.refused = false;
-            return refused(&std::mem::take(&mut self.buffer));
+            self.refused = None;
+            return refused(&std::mem::take(&mut self.buffer), text);
         }
         match octets > discard_limit(limits, login) {
             true => Assembled::Hopeless,
@@ -94,11 +136,57 @@ impl Assembly {
         self.buffer.extend_from_slice(b"\r\n");
         self.buffer.extend_from_slice(octets);
     }
+}
 
-    /// Gives the command up; its tag, or `*`.
-    pub fn abandon(&mut self) -> String {
-        self.refused = false;
-        tag_of(&std::mem::take(&mut self.buffer))
+impl ImapSession {
+    /// Does what the line that was taken calls for.
+    pub(super) fn on_assembled(&mut self, assembled: Assembled) {
+        match assembled {
+            Assembled::Command(command) => self.begin(&command),
+            Assembled::Literal { octets, sync } => {
+                if sync {
+                    self.out.line("+ OK");
+                }
+                self.out.push(Action::Receive(Receive::Literal { octets }));
+            }
+            Assembled::Message {
+                command,
+                octets,
+                sync,
+            } => self.begin_append(&command, octets, sync),
+            Assembled::Discard { octets } => {
+                self.out.push(Action::Receive(Receive::Discard { octets }));
+            }
+            Assembled::Refused { tag, text } => {
+                self.reach(Limit::Command);
+                self.misunderstood(&tag, text);
+            }
+            Assembled::Hopeless => {
+                self.reach(Limit::Literal);
+                self.bye("literal too large");
+            }
+        }
+    }
+
+    /// A line that is gone. Octets that it announced are no commands, whatever the line was.
+    pub(super) fn broken_line(&mut self, fault: LineFault, ends: &Ends) {
+        let text = match fault {
+            LineFault::TooLong => {
+                self.reach(Limit::Line);
+                "[TOOBIG] line too long"
+            }
+            LineFault::BareNewline => "lines end with CRLF",
+        };
+        if self.open.as_ref().is_some_and(|open| open.waits_for_line) {
+            return match announced_at_end(ends) {
+                Some(Announced { sync: false, .. }) => self.bye("a line with a literal is lost"),
+                _ => self.end(Err(Refusal::Bad(text))),
+            };
+        }
+        let login = self.state != State::NotAuthenticated;
+        let limits = self.config.limits;
+        let assembled = self.assembly.broken(ends, text, &limits, login);
+        self.on_assembled(assembled);
     }
 }
 
@@ -110,10 +198,10 @@ fn discard_limit(limits: &Limits, login: bool) -> u64 {
     }
 }
 
-fn refused(command: &[u8]) -> Assembled {
+fn refused(command: &[u8], text: &'static str) -> Assembled {
     Assembled::Refused {
         tag: tag_of(command),
-        text: "command too long",
+        text,
     }
 }
 
@@ -130,9 +218,24 @@ pub(in crate::imap) fn unasked(line: &[u8]) -> Option<u64> {
     (!announced.sync).then_some(announced.octets)
 }
 
-struct Announced {
+/// The literal that a line announces of which only the ends are known. One whose length begins before them has any length.
+pub(super) fn announced_at_end(ends: &Ends) -> Option<Announced> {
+    if let Some(announced) = announced(&ends.tail) {
+        return Some(announced);
+    }
+    let inner = ends.tail.strip_suffix(b"}")?;
+    let (digits, sync) = match inner.strip_suffix(b"+") {
+        Some(digits) => (digits, false),
+        None => (inner, true),
+    };
+    let is_cut = ends.tail.len() == Ends::LIMIT && digits.iter().all(u8::is_ascii_digit);
+    let octets = u64::MAX;
+    is_cut.then_some(Announced { octets, sync })
+}
+
+pub(super) struct Announced {
     octets: u64,
-    sync: bool,
+    pub sync: bool,
 }
 
 /// The literal that a line announces at its end: `["~"] "{" number64 ["+"] "}"`. A number too large to count is the largest.

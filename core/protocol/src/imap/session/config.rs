@@ -30,9 +30,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            line_before_login: 8 * 1024,
+            // An ID may say 30 fields of 1054 octets (RFC 2971 section 3.3).
+            line_before_login: 40 * 1024,
             line: 64 * 1024,
-            command_before_login: 16 * 1024,
+            command_before_login: 40 * 1024,
             command: 256 * 1024,
             message: 100 << 20,
             errors_before_login: 3,

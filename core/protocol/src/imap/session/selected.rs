@@ -31,13 +31,21 @@ impl ImapSession {
         self.selected.as_mut().ok_or(Refusal::Bug)
     }
 
-    /// Whether `\Recent` is to be taken: a rev1 client with the mailbox selected read-write.
+    /// What becomes of `\Recent` in the selected mailbox.
     pub(in crate::imap) fn recent(&self) -> Recent {
         match &self.selected {
-            Some(selected) if selected.access == Access::ReadWrite && !self.enabled.rev2 => {
-                Recent::Claim
-            }
-            _ => Recent::Leave,
+            Some(selected) => self.recent_of(selected.access),
+            None => Recent::Leave,
+        }
+    }
+
+    /// What becomes of `\Recent` in a mailbox that is selected so: rev2 does not know it, and who only looks at a mailbox
+    /// sees it but leaves it to the next session (RFC 3501 section 6.3.2).
+    pub(in crate::imap) fn recent_of(&self, access: Access) -> Recent {
+        match access {
+            _ if self.enabled.rev2 => Recent::Leave,
+            Access::ReadWrite => Recent::Claim,
+            Access::ReadOnly => Recent::See,
         }
     }
 

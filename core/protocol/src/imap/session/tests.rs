@@ -214,7 +214,10 @@ fn attack_5_long_structures_go_out_in_batches() {
         panic!("{actions:?}");
     };
     let answer = uids.iter().map(|uid| (*uid, summary.clone())).collect();
-    let mut actions = session.on(Input::Answer(Answer::Summaries(answer)));
+    let mut actions = session.on(Input::Answer(Answer::Summaries {
+        found: answer,
+        damaged: Vec::new(),
+    }));
     for _ in 0..2 {
         let said = text(&actions);
         assert_eq!(
@@ -228,4 +231,39 @@ fn attack_5_long_structures_go_out_in_batches() {
     }
     assert_eq!(text(&actions).matches("BODYSTRUCTURE").count(), 1);
     assert!(text(&actions).contains("a OK"));
+}
+
+/// What a change of all messages brings is told a batch at a time, and all of it.
+#[test]
+fn attack_05_news_of_a_large_mailbox_go_out_in_batches() {
+    const MESSAGES: u32 = 100_000;
+    let all: Vec<u32> = (1..=MESSAGES).collect();
+    let mut session = selected();
+    line(&mut session, "c SELECT INBOX");
+    session.on(Input::Answer(Answer::Opened(Box::new(Opened {
+        synced: synced(&all, 3),
+        mailbox_id: "M1".into(),
+    }))));
+    let told = |session: &mut ImapSession, answer: Answer, what: &str| {
+        let (mut actions, mut count) = (session.on(Input::Answer(answer)), 0);
+        loop {
+            let said = text(&actions);
+            assert!(said.len() < 2 * crate::session::BATCH, "{}", said.len());
+            count += said.matches(what).count();
+            if !matches!(actions.last(), Some(Action::Resume)) {
+                assert!(said.contains(" OK "), "{said}");
+                return count;
+            }
+            actions = session.on(Input::Resume);
+        }
+    };
+    line(&mut session, "d STORE 1:* +FLAGS (\\Seen)");
+    let stored = Answer::Stored {
+        synced: synced(&all, 4),
+        modified: Vec::new(),
+    };
+    assert_eq!(told(&mut session, stored, "FETCH (FLAGS"), all.len());
+    line(&mut session, "e EXPUNGE");
+    let expunged = Answer::Synced(synced(&[], 5));
+    assert_eq!(told(&mut session, expunged, " EXPUNGE\r\n"), all.len());
 }

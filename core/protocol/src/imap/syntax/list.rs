@@ -2,10 +2,10 @@
 //!
 //! **Bounds.** At most [`PATTERNS`] patterns.
 
-use super::ArgumentError;
 use super::args::{Args, Parsed, SyntaxError, expected};
 use super::pattern::ListPattern;
 use super::status::StatusItem;
+use super::{ArgumentError, NameError};
 
 /// Most patterns of one LIST.
 pub const PATTERNS: usize = 50;
@@ -53,7 +53,7 @@ impl List {
     /// Parses what follows `LIST`, to the end.
     ///
     /// # Errors
-    /// `Syntax`; a pattern that is not in the encoding in use.
+    /// `Syntax`; a pattern that is too long.
     pub fn parse(args: &mut Args<'_>) -> Result<Self, ArgumentError> {
         let mut list = Self::default();
         args.sp()?;
@@ -90,8 +90,8 @@ impl List {
             return Ok(list);
         }
         for pattern in patterns {
-            let pattern = ListPattern::from_wire(&reference, &pattern, args.utf8())?;
-            list.patterns.push(pattern);
+            list.patterns
+                .push(self::pattern(&reference, &pattern, args)?);
         }
         Ok(list)
     }
@@ -99,7 +99,7 @@ impl List {
     /// Parses what follows `LSUB`, to the end. It selects what is subscribed.
     ///
     /// # Errors
-    /// `Syntax`; a pattern that is not in the encoding in use.
+    /// `Syntax`; a pattern that is too long.
     pub fn parse_lsub(args: &mut Args<'_>) -> Result<Self, ArgumentError> {
         args.sp()?;
         let reference = args.astring()?;
@@ -110,12 +110,24 @@ impl List {
             subscribed: true,
             ..Select::default()
         };
-        let pattern = ListPattern::from_wire(&reference, &pattern, args.utf8())?;
+        let pattern = self::pattern(&reference, &pattern, args)?;
         Ok(Self {
             select,
             patterns: vec![pattern],
             ..Self::default()
         })
+    }
+}
+
+/// What is in no encoding of names matches none of them; asking is no error (RFC 9051 section 6.3.9).
+fn pattern(
+    reference: &[u8],
+    pattern: &[u8],
+    args: &Args<'_>,
+) -> Result<ListPattern, ArgumentError> {
+    match ListPattern::from_wire(reference, pattern, args.utf8()) {
+        Err(NameError::Encoding) => Ok(ListPattern::nothing()),
+        made => Ok(made?),
     }
 }
 
@@ -205,6 +217,15 @@ mod tests {
     }
 
     #[test]
+    fn what_no_name_can_be_matches_nothing() {
+        let list = parse(" \"\" (R&D* &Jjo)").expect("a question like others");
+        assert_eq!(list.patterns.len(), 2);
+        let names = ["R&D", "R", "INBOX", "&Jjo", ""];
+        let found = |name: &&str| list.patterns.iter().any(|pattern| pattern.matches(name));
+        assert_eq!(names.iter().find(|name| found(name)), None);
+    }
+
+    #[test]
     fn lsub() {
         let list = List::parse_lsub(&mut Args::new(b" \"#news.\" \"comp.mail.*\"", Utf8::Off))
             .expect("the RFC's example");
@@ -240,6 +261,8 @@ mod tests {
         }
         let many = vec!["a"; PATTERNS + 1].join(" ");
         assert!(parse(&format!(" \"\" ({many})")).is_err());
-        assert!(matches!(parse(" \"\" R&D"), Err(ArgumentError::Name(_))));
+        let long = "a".repeat(2000);
+        let long = parse(&format!(" \"\" {long}"));
+        assert!(matches!(long, Err(ArgumentError::Name(_))));
     }
 }

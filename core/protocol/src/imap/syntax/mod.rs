@@ -25,6 +25,7 @@ pub mod literal;
 pub mod mailbox;
 pub mod pattern;
 pub mod search;
+mod search_return;
 pub mod section;
 pub mod select;
 pub mod sequence;

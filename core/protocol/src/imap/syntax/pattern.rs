@@ -36,6 +36,11 @@ impl ListPattern {
         Self::new(&text)
     }
 
+    /// A pattern that no name matches: a name has no control characters.
+    pub fn nothing() -> Self {
+        Self::new("\0").expect("one octet is not too long")
+    }
+
     /// A pattern in Unicode.
     ///
     /// # Errors

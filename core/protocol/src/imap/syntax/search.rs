@@ -13,6 +13,7 @@ use crate::imap::types::{Flags, ModSeq};
 use crate::message::date::Date;
 
 pub use super::args::DEPTH;
+pub use super::search_return::Returns;
 
 /// Usual number of keys of one search, at all levels together.
 pub const KEYS: usize = super::args::Bounds::USUAL.search_keys;
@@ -24,21 +25,6 @@ pub struct Search {
     pub returns: Option<Returns>,
     /// What to look for; several keys are one [`SearchKey::And`].
     pub key: SearchKey,
-}
-
-/// `search-return-opts`; `RETURN ()` is `ALL`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Returns {
-    /// `MIN`
-    pub min: bool,
-    /// `MAX`
-    pub max: bool,
-    /// `ALL`
-    pub all: bool,
-    /// `COUNT`
-    pub count: bool,
-    /// `SAVE`
-    pub save: bool,
 }
 
 /// `search-key`
@@ -62,7 +48,14 @@ pub enum SearchKey {
     Keyword(Keyword),
     /// `RECENT` (RFC 3501); `OLD` is `Not` of it, `NEW` is `Recent` and not seen.
     Recent,
-    /// `BCC`, `CC`, `FROM`, `TO`, `SUBJECT`, `HEADER`: the field holds the text; an empty text: there is such a field.
+    /// `BCC`, `CC`, `FROM`, `TO`: the field, or an address of it as ENVELOPE has it, holds the text.
+    Address {
+        /// Name of the field.
+        field: &'static str,
+        /// Part of its value.
+        text: String,
+    },
+    /// `SUBJECT`, `HEADER`: the field holds the text; an empty text: there is such a field.
     Header {
         /// Name of the field.
         field: String,
@@ -148,37 +141,6 @@ impl Search {
         let key = SearchKey::parse(args, charset)?;
         args.end()?;
         Ok(Self { returns, key })
-    }
-}
-
-impl Returns {
-    /// Whether anything but SAVE is asked for; else there is no ESEARCH response (RFC 5182 section 2.1).
-    pub fn wants_response(self) -> bool {
-        self.min || self.max || self.all || self.count
-    }
-
-    /// `"(" [search-return-opt *(SP search-return-opt)] ")"`
-    ///
-    /// # Errors
-    /// `Syntax`.
-    pub fn parse(args: &mut Args<'_>) -> Parsed<Self> {
-        let mut returns = Self::default();
-        args.parenthesised_or_empty(|args| {
-            let option = match args.atom()?.to_ascii_uppercase().as_str() {
-                "MIN" => &mut returns.min,
-                "MAX" => &mut returns.max,
-                "ALL" => &mut returns.all,
-                "COUNT" => &mut returns.count,
-                "SAVE" => &mut returns.save,
-                _ => return expected("MIN, MAX, ALL, COUNT or SAVE"),
-            };
-            *option = true;
-            Ok(())
-        })?;
-        if returns == Self::default() {
-            returns.all = true;
-        }
-        Ok(returns)
     }
 }
 
@@ -286,6 +248,12 @@ impl Keys {
             .map_or(expected("text in the charset of the search"), Ok)
     }
 
+    /// An address field, with the text that follows.
+    fn address(&self, field: &'static str, args: &mut Args<'_>) -> Parsed<SearchKey> {
+        let text = self.text(args)?;
+        Ok(SearchKey::Address { field, text })
+    }
+
     /// `HEADER`, with the text that follows.
     fn field(&self, field: &str, args: &mut Args<'_>) -> Parsed<SearchKey> {
         Ok(SearchKey::Header {
@@ -307,7 +275,7 @@ use Rule::{Argument, Nothing};
 const RULES: &[(&str, Rule)] = &[
     ("ALL", Nothing(|| SearchKey::All)),
     ("ANSWERED", Nothing(|| SearchKey::Flag(Flags::ANSWERED))),
-    ("BCC", Argument(|keys, args| keys.field("Bcc", args))),
+    ("BCC", Argument(|keys, args| keys.address("Bcc", args))),
     (
         "BEFORE",
         Argument(|_, args| date(args, DateOf::Arrival, When::Before)),
@@ -316,7 +284,7 @@ const RULES: &[(&str, Rule)] = &[
         "BODY",
         Argument(|keys, args| keys.text(args).map(SearchKey::Body)),
     ),
-    ("CC", Argument(|keys, args| keys.field("Cc", args))),
+    ("CC", Argument(|keys, args| keys.address("Cc", args))),
     ("DELETED", Nothing(|| SearchKey::Flag(Flags::DELETED))),
     ("DRAFT", Nothing(|| SearchKey::Flag(Flags::DRAFT))),
     (
@@ -324,7 +292,7 @@ const RULES: &[(&str, Rule)] = &[
         Argument(|_, args| object_id(args).map(SearchKey::EmailId)),
     ),
     ("FLAGGED", Nothing(|| SearchKey::Flag(Flags::FLAGGED))),
-    ("FROM", Argument(|keys, args| keys.field("From", args))),
+    ("FROM", Argument(|keys, args| keys.address("From", args))),
     ("HEADER", Argument(header)),
     (
         "KEYWORD",
@@ -406,7 +374,7 @@ const RULES: &[(&str, Rule)] = &[
         "THREADID",
         Argument(|_, args| object_id(args).map(SearchKey::ThreadId)),
     ),
-    ("TO", Argument(|keys, args| keys.field("To", args))),
+    ("TO", Argument(|keys, args| keys.address("To", args))),
     (
         "UID",
         Argument(|_, args| SequenceSet::parse(args).map(SearchKey::Uid)),

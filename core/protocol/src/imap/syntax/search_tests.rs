@@ -22,6 +22,13 @@ fn header(field: &str, text: &str) -> SearchKey {
     }
 }
 
+fn address(field: &'static str, text: &str) -> SearchKey {
+    SearchKey::Address {
+        field,
+        text: text.into(),
+    }
+}
+
 fn listed(key: &SearchKey) -> &Listed {
     match key {
         SearchKey::Sequence(SequenceSet::Listed(listed))
@@ -45,7 +52,7 @@ fn examples_of_the_rfc() {
             ..
         }
     ));
-    assert_eq!(keys[2], not(header("From", "Smith")));
+    assert_eq!(keys[2], not(address("From", "Smith")));
     let search = parse(" RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"")
         .expect("the RFC's");
     let returns = search.returns.expect("options");
@@ -70,14 +77,14 @@ fn every_key() {
     for (text, wanted) in [
         ("ALL", SearchKey::All),
         ("ANSWERED", Flag(Flags::ANSWERED)),
-        ("BCC a", header("Bcc", "a")),
+        ("BCC a", address("Bcc", "a")),
         ("BODY \"a b\"", SearchKey::Body("a b".into())),
-        ("CC a", header("Cc", "a")),
+        ("CC a", address("Cc", "a")),
         ("DELETED", Flag(Flags::DELETED)),
         ("DRAFT", Flag(Flags::DRAFT)),
         ("EMAILID M1-_", SearchKey::EmailId("M1-_".into())),
         ("FLAGGED", Flag(Flags::FLAGGED)),
-        ("FROM a", header("From", "a")),
+        ("FROM a", address("From", "a")),
         ("HEADER Message-ID \"\"", header("Message-ID", "")),
         ("KEYWORD $Forwarded", KeywordKey(keyword("$Forwarded"))),
         ("LARGER 7", SearchKey::Larger(7)),
@@ -104,7 +111,7 @@ fn every_key() {
         ("SUBJECT a", header("Subject", "a")),
         ("TEXT a", SearchKey::Text("a".into())),
         ("THREADID T1", SearchKey::ThreadId("T1".into())),
-        ("TO a", header("To", "a")),
+        ("TO a", address("To", "a")),
         ("UNANSWERED", not(Flag(Flags::ANSWERED))),
         ("UNDELETED", not(Flag(Flags::DELETED))),
         ("UNDRAFT", not(Flag(Flags::DRAFT))),

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::super::{Counted, Data, Frame, Framer, LineEnd, Piece};
+use super::super::{Counted, Data, Ends, Frame, Framer, LineEnd, Piece};
 use super::{frames, line, message, stuffed};
 use crate::session::ReceiveFault;
 
@@ -265,4 +265,39 @@ fn has_bare_newline(octets: &[u8]) -> bool {
         .replace("\r\n", "")
         .into_bytes();
     text.contains(&b'\r') || text.contains(&b'\n')
+}
+
+/// What is kept of a broken line is the same however it was cut into reads, and bounded.
+#[test]
+fn attack_02_the_ends_of_a_broken_line_are_kept() {
+    let long = [b"a1 X ".as_slice(), &[b'x'; 5000], b" {7+}\r\nrest"].concat();
+    let bare = b"a2 NOOP\na3 X {8+}\r\nrest".to_vec();
+    let short = b"\r{9}\r\nrest".to_vec();
+    for (input, head, end) in [
+        (&long, &b"a1 X xxx"[..], &b"xx {7+}"[..]),
+        (&bare, b"a2 NOOP", b"NOOP\na3 X {8+}"),
+        (&short, b"", b"\r{9}"),
+    ] {
+        for size in [1, 2, 3, 50, 127, 128, 129, 300, input.len()] {
+            let (mut framer, mut buffer) = (Framer::default(), BytesMut::new());
+            let mut broken = None;
+            for piece in input.chunks(size) {
+                buffer.extend_from_slice(piece);
+                if broken.is_none() {
+                    broken = framer.next_line(&mut buffer, 100);
+                }
+            }
+            assert!(matches!(broken, Some(Frame::TooLong | Frame::BareNewline)));
+            assert_eq!(&buffer[..], b"rest", "in pieces of {size}");
+            let ends = framer.ends();
+            assert!(ends.head.starts_with(head), "in pieces of {size}: {ends:?}");
+            assert!(ends.tail.ends_with(end), "in pieces of {size}: {ends:?}");
+            assert!(ends.head.len() <= Ends::LIMIT && ends.tail.len() <= Ends::LIMIT);
+            // Nothing of it is there at the next broken line, even if nobody asked.
+            buffer.clear();
+            buffer.extend_from_slice(b"b\r\x00{1}\r\n");
+            assert_eq!(framer.next_line(&mut buffer, 100), Some(Frame::BareNewline));
+            assert_eq!(framer.ends().tail, b"b\r\x00{1}");
+        }
+    }
 }

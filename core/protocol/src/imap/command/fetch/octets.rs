@@ -245,9 +245,7 @@ fn binary(
     let numbers = path.to_vec();
     let found = current.summary.root.at(&numbers);
     let whole = numbers.is_empty();
-    // A multipart has no encoding to undo; the message itself is what it is.
-    let leaf = found.filter(|part| whole || part.children().is_empty());
-    let octets = match (leaf, current.got.take()) {
+    let octets = match (found, current.got.take()) {
         (None, _) => None,
         (Some(_), Some(Got::Decoded(octets))) => Some(octets),
         // A response that has begun must end as one: what cannot be decoded is not there.
@@ -263,7 +261,8 @@ fn binary(
                 true => part.header.start..part.body.end,
                 false => part.body.start..part.body.end,
             };
-            let encoding = match whole {
+            // What holds parts has no encoding of its own to undo (RFC 2045 section 6.4), nor has the message itself.
+            let encoding = match whole || !part.children().is_empty() {
                 true => "8bit".to_owned(),
                 false => String::from_utf8_lossy(part.encoding.name()).to_ascii_lowercase(),
             };
@@ -303,7 +302,7 @@ fn cut(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     start..start.saturating_add(octets).min(range.end)
 }
 
-fn ask_for(ask: Ask, job: Job, queue: Queue, mut current: Current) -> Result<Step, Refusal> {
+fn ask_for(ask: Ask, mut job: Job, queue: Queue, mut current: Current) -> Result<Step, Refusal> {
     Step::wait(For::Answer(ask), |session, event| {
         match event {
             Event::Answer(Answer::Body { octets }) if current.got_body(octets, &job) => {}
@@ -313,6 +312,12 @@ fn ask_for(ask: Ask, job: Job, queue: Queue, mut current: Current) -> Result<Ste
             }
             // It went while we were about to send it.
             Event::Answer(Answer::Refused(Trouble::Expunged)) if !current.said => {
+                job.gone = true;
+                return next(session, job, queue);
+            }
+            // One that nobody can read does not stand before the others.
+            Event::Answer(Answer::Refused(Trouble::Damaged)) if !current.said => {
+                job.damaged = true;
                 return next(session, job, queue);
             }
             Event::Answer(Answer::Refused(trouble)) if !current.said => return Err(trouble.into()),
