@@ -49,21 +49,18 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
             named.clone(),
             move |session| match echo {
                 Echo::Flags => tell_flags(session, named, 0),
-                Echo::Silent => done(session, &named, echo),
+                Echo::Silent => done(session, &named),
             },
         )
     })
 }
 
-/// Messages that the client still sees are gone: a client that wants to hear of their flags is told that it will not
-/// (RFC 2180 section 4.2).
-fn done(session: &mut ImapSession, uids: &[MessageUid], echo: Echo) -> Result<Step, Refusal> {
+/// The response says so where messages are gone that the client still sees. It is OK all the same: the others have their flags, and
+/// clients in use take a `NO` for a failure (RFC 2180 section 4.2 has both, RFC 5530 section 3).
+fn done(session: &mut ImapSession, uids: &[MessageUid]) -> Result<Step, Refusal> {
     let view = &session.selected()?.view;
-    match uids.iter().any(|uid| view.is_gone(*uid)) {
-        false => Step::done(),
-        true if echo == Echo::Silent => Ok(Step::Done(Some(Code::ExpungeIssued))),
-        true => Err(Trouble::Expunged.into()),
-    }
+    let gone = uids.iter().any(|uid| view.is_gone(*uid));
+    Ok(Step::Done(gone.then_some(Code::ExpungeIssued)))
 }
 
 /// The flags of these messages as they are now, from the `from`th on, a batch at a time.
@@ -94,6 +91,6 @@ fn tell_flags(
     *session.out.text() = text;
     match from < uids.len() {
         true => Step::resume(move |session| tell_flags(session, uids, from)),
-        false => done(session, &uids, Echo::Flags),
+        false => done(session, &uids),
     }
 }
