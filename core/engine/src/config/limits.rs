@@ -134,13 +134,13 @@ pub(super) fn read_limits(root: &Table<'_>) -> Limits {
         ),
         line_before_login: table.within(
             "line_before_login",
-            kib(8),
+            kib(40),
             kib(1)..=ByteCount::mebibytes(1),
         ),
         line: table.within("line", kib(64), kib(8)..=ByteCount::mebibytes(16)),
         command_before_login: table.within(
             "command_before_login",
-            kib(16),
+            kib(40),
             kib(2)..=ByteCount::mebibytes(1),
         ),
         command: table.within("command", kib(256), kib(16)..=ByteCount::mebibytes(64)),

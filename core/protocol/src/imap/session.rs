@@ -349,7 +349,7 @@ impl ImapSession {
                     self.go_on(Event::Changed);
                 }
             }
-            For::Spool(octets) => self.out.push(Action::Receive(Receive::Spool {
+            For::Spool(octets) => self.out.push(Action::Receive(Receive::Binary {
                 octets,
                 spool: SpoolStart::Fresh,
             })),
