@@ -29,8 +29,13 @@ mod work;
 use ::bcrypt::Version;
 use postrider_protocol::secret::Secret;
 
+pub use self::argon2::{
+    MEMORY_LIMIT as ARGON2_MEMORY, MEMORY_TOGETHER as ARGON2_MEMORY_TOGETHER,
+    WORK_LIMIT as ARGON2_WORK,
+};
+pub use self::crypt::{BCRYPT_COST_LIMIT as COST_LIMIT, ROUNDS_LIMIT as SHA_CRYPT_ROUNDS};
+pub use self::pbkdf2::ITERATIONS_LIMIT as PBKDF2_ITERATIONS;
 use self::scheme::Hash;
-pub use self::{argon2::MEMORY_LIMIT as ARGON2_MEMORY, crypt::BCRYPT_COST_LIMIT as COST_LIMIT};
 
 /// Cost of the hashes made here: about a quarter of a second of one core.
 pub const COST: u32 = 12;

@@ -11,6 +11,7 @@ use postrider_protocol::session::Session;
 use postrider_storage::index::MAILBOX_LIMIT;
 
 use super::*;
+use crate::auth::password;
 use crate::config::{Config, KEYS};
 use crate::telemetry::metrics::METRICS;
 
@@ -158,6 +159,26 @@ fn fixed_numbers_are_those_of_the_code() {
     is("A message after DATA", crate::connection::ENDLESS);
     is("A chunk of BDAT", postrider_protocol::smtp::CHUNK_LIMIT);
     is("A response of a SASL", RESPONSE_LIMIT as u64);
+    is("A new password", password::PASSWORD_LIMIT as u64);
+    is(
+        "A password compared",
+        password::FOREIGN_PASSWORD_LIMIT as u64,
+    );
+    is("Cost of a hash of bcrypt", password::COST_LIMIT.into());
+    is(
+        "Rounds of a hash of SHA-crypt",
+        password::SHA_CRYPT_ROUNDS as u64,
+    );
+    is("Iterations of a hash", password::PBKDF2_ITERATIONS.into());
+    is("Memory of a hash of Argon2", password::ARGON2_MEMORY.into());
+    is(
+        "Memory times passes of a hash of Argon2",
+        password::ARGON2_WORK,
+    );
+    is(
+        "All hashes of Argon2",
+        password::ARGON2_MEMORY_TOGETHER.into(),
+    );
     is("Items of a FETCH", fetch::ITEMS as u64);
     is("Header fields of a FETCH", section::FIELDS as u64);
     is("Levels of a part number", section::LEVELS as u64);

@@ -15,9 +15,9 @@ use super::VerifyError;
 /// Most memory of one hash, in KiB: what `doveadm pw -s ARGON2ID -r 3` asks for.
 pub const MEMORY_LIMIT: u32 = 256 * 1024;
 /// Most memory of all that are computed at the same time, in KiB.
-const MEMORY_TOGETHER: u32 = 2 * MEMORY_LIMIT;
+pub const MEMORY_TOGETHER: u32 = 2 * MEMORY_LIMIT;
 /// Most memory times passes, in KiB.
-pub(super) const WORK_LIMIT: u64 = 8 * MEMORY_LIMIT as u64;
+pub const WORK_LIMIT: u64 = 8 * MEMORY_LIMIT as u64;
 /// Most lanes.
 const LANES_LIMIT: u32 = 16;
 /// KiB that one pass goes through in a unit of work.

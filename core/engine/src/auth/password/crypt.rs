@@ -13,7 +13,7 @@ use super::scheme::{Hash, printable};
 /// Highest cost of bcrypt that is verified: 16 times that of ours.
 pub const BCRYPT_COST_LIMIT: u32 = 16;
 /// Most rounds of SHA-crypt that are computed.
-pub(super) const ROUNDS_LIMIT: usize = 1_000_000;
+pub const ROUNDS_LIMIT: usize = 1_000_000;
 /// Longest salt of SHA-crypt; what is behind it does not count.
 const SALT_LIMIT: usize = 16;
 /// Rounds of SHA-crypt that take a unit of work.

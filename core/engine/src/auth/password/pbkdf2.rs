@@ -10,7 +10,7 @@ use super::VerifyError;
 use super::scheme::hex;
 
 /// Most iterations that are computed.
-pub(super) const ITERATIONS_LIMIT: u32 = 10_000_000;
+pub const ITERATIONS_LIMIT: u32 = 10_000_000;
 /// Iterations that take a unit of work.
 const ITERATIONS_A_UNIT: u64 = 600;
 
