@@ -17,8 +17,11 @@
 //! clients may hear "later" or lose their connection, and nothing else of the above changes; memory stays bounded, and when the trouble
 //! is over mail is taken again, by the same process or, if it gave up, by the next one.
 //!
+//! And a power cut takes what no fsync has made durable, or some of it; the journal that the library keeps says what that is.
+//!
 //! The seed is printed; `CRASH_SEED` repeats its choices (the machine's timing is not among them), `CRASH_ROUNDS` asks
-//! for more, hundreds if you like: every so many rounds begin with nothing. `FAULT_ROUNDS` does for faults.
+//! for more, hundreds if you like: every so many rounds begin with nothing. `FAULT_ROUNDS` does for faults,
+//! `POWER_ROUNDS` for power cuts.
 
 mod house;
 mod keeper;
@@ -41,6 +44,7 @@ use keeper::check;
 use ledger::Ledger;
 use point::{Point, Tally};
 use postrider_tests::daemon::House;
+use postrider_tests::fault::power::{Before, Unsynced};
 use random::Random;
 use wire::Manners;
 
@@ -212,6 +216,73 @@ fn attack_44_what_was_answered_with_yes_survives_faults_of_the_disk() {
         assert!(!house.log().contains("panicked"), "{}", house.log());
         println!("faults, {:.0?}: {}", start.elapsed(), ledger.summary());
     }
+}
+
+#[test]
+fn attack_45_what_was_answered_with_yes_survives_power_cuts() {
+    let (seed, rounds) = (seed(), number("POWER_ROUNDS", 14));
+    println!("CRASH_SEED={seed} POWER_ROUNDS={rounds}");
+    let (mut random, mut tally, mut lost) = (Random::new(seed), Tally::default(), 0);
+    let start = Instant::now();
+    for first in (1..=rounds).step_by(GENERATION as usize) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (house, faults) = build(folder.path(), true);
+        let ledger = Arc::new(Ledger::default());
+        for round in first..=rounds.min(first + GENERATION - 1) {
+            let place = format!("CRASH_SEED={seed}, power round {round}");
+            let before = Before::copy(&house.data(), &folder.path().join("before"));
+            let before = before.unwrap_or_else(|it| failed(&place, &it.to_string(), &house));
+            let _ = std::fs::remove_file(faults.journal());
+            faults.clear();
+            let mut daemon = house.start();
+            // In some rounds an fsync fails first: what it was for is gone, and nobody may count on the next one.
+            let trouble = trouble::of_fsync(&mut random);
+            let manners = match trouble {
+                None => Manners::Strict,
+                Some(_) => Manners::Patient(Instant::now() + Duration::from_secs(2)),
+            };
+            let threads = clients(&daemon, round, manners, &mut random, &ledger);
+            std::thread::sleep(Duration::from_millis(200 + random.below(200)));
+            if let Some(trouble) = trouble {
+                trouble::begin(&faults, trouble, &mut random);
+                std::thread::sleep(trouble::lasts(&mut random));
+            }
+            let point = Point::choose(&mut random);
+            faults.kill(point.ops, point.classes, point.nth, point.when);
+            daemon.ended(PATIENCE);
+            daemon.kill();
+            tally.add(&point, faults.killed());
+            end(threads).unwrap_or_else(|why| failed(&place, &why, &house));
+            let unsynced = match random.below(3) {
+                0 => Unsynced::Lost,
+                _ => Unsynced::Either(random.next()),
+            };
+            let cut = before.cut_power(faults.journal(), unsynced);
+            lost += cut.unwrap_or_else(|it| failed(&place, &it.to_string(), &house));
+            let place = format!("{place} ({point:?}, {unsynced:?}, {trouble:?})");
+            let daemon = house.start();
+            check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
+            match random.below(2) {
+                0 => daemon.kill(),
+                _ => drop(daemon.stop()),
+            }
+            if round % 8 == 0 {
+                agree(&house).unwrap_or_else(|why| failed(&place, &why, &house));
+            }
+        }
+        let place = format!("CRASH_SEED={seed}, after power cuts");
+        agree(&house).unwrap_or_else(|why| failed(&place, &why, &house));
+        let summary = ledger.summary();
+        println!(
+            "power, {:.0?}: {lost} changes lost; {summary}",
+            start.elapsed()
+        );
+    }
+    assert!(
+        lost > 0,
+        "every change was durable at once, which cannot be"
+    );
+    println!("cut:\n{tally}");
 }
 
 /// Waits for clients; what the server must not have said to one.

@@ -81,6 +81,17 @@ pub fn choose(random: &mut Random, rounds: u64) -> Vec<Trouble> {
     all
 }
 
+/// The troubles of every second power cut: an fsync that fails once.
+pub fn of_fsync(random: &mut Random) -> Option<Trouble> {
+    match random.below(8) {
+        0 => Some((&[Op::Fsync], &[Class::Log], 1, ERROR)),
+        1 => Some((&[Op::Fsync], &[Class::Folder], 1, ERROR)),
+        2 => Some((&[Op::Fsync], &[Class::Folder, Class::Temporary], 3, ERROR)),
+        3 => Some((&[Op::Fsync], &[Class::Database], 1, ERROR)),
+        _ => None,
+    }
+}
+
 /// Lets it happen from now on, until it is cleared.
 pub fn begin(faults: &Faults, trouble: Trouble, random: &mut Random) {
     let (ops, classes, times, how) = trouble;

@@ -6,6 +6,8 @@
 //!
 //! **Invariants.** The numbers of [`Op`], [`Class`] and of the words are those of the C file.
 
+pub mod power;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
