@@ -30,6 +30,8 @@ enum Known {
 pub(super) struct Folders {
     root: PathBuf,
     known: Mutex<HashMap<PathBuf, Known>>,
+    /// Held by who makes folders: one that could not be made durable is taken away before anybody else relies on it.
+    making: Mutex<()>,
     groups: Mutex<HashMap<PathBuf, Arc<Group>>>,
 }
 
@@ -38,6 +40,7 @@ impl Folders {
         Self {
             root,
             known: Mutex::default(),
+            making: Mutex::default(),
             groups: Mutex::default(),
         }
     }
@@ -49,12 +52,12 @@ impl Folders {
             return Ok(());
         }
         let below = folder.strip_prefix(&self.root).map_err(io::Error::other)?;
+        let _making = lock(&self.making);
         let mut parent = self.root.clone();
         for component in below {
             let path = parent.join(component);
             if self.known(&path) != Some(Known::Durable) {
-                make(&path)?;
-                self.sync(&parent)?;
+                self.make_durably(&parent, &[&path])?;
                 self.note(&path, Known::Durable);
             }
             parent = path;
@@ -67,12 +70,27 @@ impl Folders {
                 _ => {}
             }
         }
-        make(&folder.join("tmp"))?;
-        make(&folder.join("new"))?;
-        make(&cur)?;
-        self.sync(folder)?;
+        self.make_durably(folder, &[&folder.join("tmp"), &folder.join("new"), &cur])?;
         self.note(&cur, Known::Durable);
         Ok(())
+    }
+
+    /// Makes folders in one that is there. Those that were made and are not durable go again: an fsync that succeeds after one that failed
+    /// says nothing of what the first was for, so whoever comes next has to make them anew.
+    fn make_durably(&self, parent: &Path, folders: &[&Path]) -> io::Result<()> {
+        let mut made = Vec::new();
+        let done = folders.iter().try_for_each(|folder| {
+            if make(folder)? {
+                made.push(folder);
+            }
+            Ok(())
+        });
+        done.and_then(|()| self.sync(parent)).inspect_err(|_| {
+            for folder in made {
+                // One that stays, because the disk does not take this either, is empty.
+                let _ = fs::remove_dir(folder);
+            }
+        })
     }
 
     /// Whether the way from the root to a folder is one of folders, without symbolic links.
@@ -138,13 +156,19 @@ pub(super) fn create_all(folder: &Path) -> io::Result<()> {
     };
     create_all(parent)?;
     make(folder)?;
-    File::open(parent)?.sync_all()
+    File::open(parent)?.sync_all().inspect_err(|_| {
+        let _ = fs::remove_dir(folder);
+    })
 }
 
-fn make(folder: &Path) -> io::Result<()> {
+/// Makes a folder; whether it was not there before.
+fn make(folder: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => is_folder(folder),
-        other => other,
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            is_folder(folder).map(|()| false)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -191,7 +215,13 @@ impl Group {
         let mut state = lock(&self.state);
         // The first round that begins after now.
         let mine = state.begun + 1;
+        // One that is under way may take our entry with it: should it fail the entry is lost, whatever the next one says.
+        let least = match state.begun > state.ended {
+            true => mine - 1,
+            false => mine,
+        };
         while state.ended < mine {
+            state.fails_since(least)?;
             if state.begun > state.ended {
                 state = self
                     .done
@@ -211,8 +241,17 @@ impl Group {
             self.done.notify_all();
             return outcome;
         }
-        match &state.failed {
-            Some((round, kind, text)) if *round >= mine => Err(io::Error::new(*kind, text.clone())),
+        state.fails_since(least)
+    }
+}
+
+impl State {
+    /// The failure of this round or a later one.
+    fn fails_since(&self, least: u64) -> io::Result<()> {
+        match &self.failed {
+            Some((round, kind, text)) if *round >= least => {
+                Err(io::Error::new(*kind, text.clone()))
+            }
             _ => Ok(()),
         }
     }
@@ -277,6 +316,53 @@ mod tests {
         assert_eq!(rounds.load(Ordering::SeqCst), 2);
         // The failure is the past's.
         assert!(group.sync(|| Ok(())).is_ok());
+    }
+
+    /// An fsync that fails loses what is new by then, also that of who came while it was under way.
+    #[test]
+    fn attack_44_who_waits_behind_a_failure_has_failed_too() {
+        let group = Arc::new(Group::default());
+        let (started, wait_started) = mpsc::channel();
+        let (go, wait_go) = mpsc::channel::<()>();
+        let first = thread::spawn({
+            let group = group.clone();
+            move || {
+                group.sync(|| {
+                    started.send(()).unwrap();
+                    wait_go.recv().unwrap();
+                    Err(io::Error::from(io::ErrorKind::StorageFull))
+                })
+            }
+        });
+        wait_started.recv().unwrap();
+        let second = thread::spawn({
+            let group = group.clone();
+            move || group.sync(|| Ok(()))
+        });
+        while Arc::strong_count(&group) < 3 {
+            thread::yield_now();
+        }
+        thread::sleep(std::time::Duration::from_millis(50));
+        go.send(()).unwrap();
+        assert!(first.join().unwrap().is_err());
+        assert!(second.join().unwrap().is_err());
+        // Whoever comes now has an entry that is younger.
+        assert!(group.sync(|| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn attack_44_folders_that_are_not_durable_go_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let folders = Folders::new(root.clone());
+        // Stands for a disk that takes the folder and not its entry: the parent cannot be synced.
+        let nowhere = root.join("nowhere");
+        let (one, two) = (root.join("one"), root.join("two"));
+        fs::create_dir(&two).unwrap();
+        assert!(folders.make_durably(&nowhere, &[&one, &two]).is_err());
+        assert!(!one.exists(), "it was made, and has to be made again");
+        assert!(two.exists(), "it was there before");
+        assert!(folders.make_durably(&root, &[&one, &two]).is_ok() && one.exists());
     }
 
     #[test]
