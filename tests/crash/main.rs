@@ -252,6 +252,7 @@ fn attack_45_what_was_answered_with_yes_survives_power_cuts() {
             daemon.ended(PATIENCE);
             daemon.kill();
             tally.add(&point, faults.killed());
+            faults.clear();
             end(threads).unwrap_or_else(|why| failed(&place, &why, &house));
             let unsynced = match random.below(3) {
                 0 => Unsynced::Lost,
