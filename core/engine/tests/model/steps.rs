@@ -159,7 +159,7 @@ impl World {
         let answer = self.sessions[at].command(&command).await;
         let mailbox = self.selected(at);
         let there = self.truth.mailbox(mailbox).uids();
-        // Some are gone, which a session may be told as a refusal (RFC 2180 section 4.2.2); the others are changed.
+        // Some are gone, which a session may be told as a refusal; the others are changed.
         let all = uids.iter().all(|uid| there.contains(uid));
         assert!(answer.is_ok() || !all, "{command}: {answer:?}");
         self.truth.store(mailbox, &uids, mode, &flags);
@@ -187,7 +187,7 @@ impl World {
         let answer = self.sessions[at].command(&command).await;
         let there = self.truth.mailbox(from).uids();
         if !answer.is_ok() {
-            // All or none: some are gone (RFC 2180 section 4.4.2).
+            // All or none: some are gone.
             let gone = uids.iter().any(|uid| !there.contains(uid));
             assert!(gone, "{command}: {answer:?}");
             return;
