@@ -23,6 +23,7 @@
 //! for more, hundreds if you like: every so many rounds begin with nothing. `FAULT_ROUNDS` does for faults,
 //! `POWER_ROUNDS` for power cuts.
 
+mod certain;
 mod house;
 mod keeper;
 mod ledger;

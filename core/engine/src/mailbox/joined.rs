@@ -1,15 +1,16 @@
 //! One session's hold on an open mailbox.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use postrider_protocol::imap::snapshot::Snapshot;
 use postrider_storage::Error;
 use postrider_storage::index::MailboxId;
 
+use super::Mailboxes;
 use super::actor::{Join, Mailbox, Refresh};
-use crate::actor::Handle;
+use crate::actor::{AskError, Handle};
 use crate::connection::Signals;
 use crate::index::IndexPool;
 
@@ -75,12 +76,42 @@ impl Shared {
 }
 
 /// One session's hold on an open mailbox. Dropping it leaves the mailbox.
+///
+/// **On failure.** The actor of a mailbox may fail for good; then the session joins the next one, and knows what it knew.
 pub struct Joined {
     id: MailboxId,
+    mailboxes: Mailboxes,
+    signals: Signals,
+    place: Mutex<Place>,
+}
+
+/// A session's place in a mailbox.
+#[derive(Clone)]
+struct Place {
     handle: Handle<Mailbox>,
-    index: IndexPool,
     shared: Arc<Shared>,
     number: u64,
+}
+
+impl Place {
+    async fn take(mailboxes: &Mailboxes, id: MailboxId, signals: &Signals) -> Result<Self, Error> {
+        let handle = mailboxes.handle(id).await?;
+        let shared = handle.ask(Join).await.map_err(unavailable)?;
+        let number = shared.enter(signals.clone());
+        Ok(Self {
+            handle,
+            shared,
+            number,
+        })
+    }
+
+    fn leave(&self, mailboxes: &Mailboxes, id: MailboxId) {
+        self.shared.exit(self.number);
+        // An actor that ended in order has taken this along; one that failed for good has not.
+        if self.handle.state().is_over() {
+            mailboxes.forget(id, &self.shared);
+        }
+    }
 }
 
 impl std::fmt::Debug for Joined {
@@ -92,18 +123,15 @@ impl std::fmt::Debug for Joined {
 impl Joined {
     pub(super) async fn new(
         id: MailboxId,
-        handle: Handle<Mailbox>,
-        index: IndexPool,
+        mailboxes: Mailboxes,
         signals: Signals,
     ) -> Result<Self, Error> {
-        let shared = handle.ask(Join).await.map_err(unavailable)?;
-        let number = shared.enter(signals);
+        let place = Place::take(&mailboxes, id, &signals).await?;
         let joined = Self {
             id,
-            handle,
-            index,
-            shared,
-            number,
+            mailboxes,
+            signals,
+            place: Mutex::new(place),
         };
         joined.snapshot().await?;
         Ok(joined)
@@ -116,7 +144,7 @@ impl Joined {
 
     /// The index, for reads about this mailbox.
     pub fn index(&self) -> &IndexPool {
-        &self.index
+        &self.mailboxes.index
     }
 
     /// The mailbox as it is now: with everything that was committed in this process before the call.
@@ -124,10 +152,23 @@ impl Joined {
     /// # Errors
     /// [`Error::NotFound`] if the mailbox is gone, [`Error::Unavailable`].
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
-        if let Some(snapshot) = self.shared.fresh() {
+        let place = self.place();
+        if let Some(snapshot) = place.shared.fresh() {
             return Ok(snapshot);
         }
-        self.handle.ask(Refresh).await.map_err(unavailable)?
+        match place.handle.ask(Refresh).await {
+            Err(AskError::Stopped) => self.again().await,
+            answer => answer.map_err(unavailable)?,
+        }
+    }
+
+    /// Takes a place with the next actor of the mailbox.
+    async fn again(&self) -> Result<Arc<Snapshot>, Error> {
+        let place = Place::take(&self.mailboxes, self.id, &self.signals).await?;
+        let handle = place.handle.clone();
+        let old = std::mem::replace(&mut *self.lock(), place);
+        old.leave(&self.mailboxes, self.id);
+        handle.ask(Refresh).await.map_err(unavailable)?
     }
 
     /// The mailbox after a change that the caller has just committed; everybody else is told.
@@ -135,17 +176,104 @@ impl Joined {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub async fn changed(&self) -> Result<Arc<Snapshot>, Error> {
-        self.shared.notice_all();
+        self.place().shared.notice_all();
         self.snapshot().await
+    }
+
+    fn place(&self) -> Place {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        self.shared.exit(self.number);
+        self.place().leave(&self.mailboxes, self.id);
     }
 }
 
-fn unavailable(error: crate::actor::AskError) -> Error {
+fn unavailable(error: AskError) -> Error {
     Error::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_storage::index::{
+        AddAccounts, AddDomain, AuthType, Change, INBOX, Index, MemoryIndex, NewAccount, Timestamp,
+    };
+
+    use super::*;
+    use crate::actor::{Escalation, ServiceRuntime, Supervisor};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
+
+    async fn open() -> (Mailboxes, MailboxId) {
+        let index = Arc::new(MemoryIndex::new());
+        let domain = AddDomain {
+            name: "a.test".into(),
+            auth: AuthType::Local,
+            ldap_base_dn: None,
+            now: NOW,
+        };
+        let account = NewAccount {
+            email: "ada@a.test".into(),
+            password: None,
+            quota: None,
+            auth: AuthType::Local,
+        };
+        let accounts = AddAccounts {
+            accounts: vec![account],
+            now: NOW,
+        };
+        let changes = vec![Change::AddDomain(domain), Change::AddAccounts(accounts)];
+        for outcome in index.apply(changes).await {
+            outcome.expect("done");
+        }
+        let found = index.account("ada@a.test").await.expect("a read");
+        let account = found.expect("it was added").id;
+        let inbox = index.mailbox(account, INBOX).await.expect("a read");
+        let runtime = ServiceRuntime::start(1, 4).expect("threads");
+        let supervisor = Supervisor::new(Escalation::log_only());
+        let pool = IndexPool::new(index, runtime, &supervisor);
+        let id = inbox.expect("every account has one").id;
+        (Mailboxes::new(pool, &supervisor), id)
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_failed_for_good_is_followed_by_another() {
+        let (mailboxes, id) = open().await;
+        let (signals, others) = (Signals::default(), Signals::default());
+        let joined = mailboxes.join(id, signals.clone()).await.expect("joins");
+        let handle = joined.place().handle;
+        handle.stop();
+        handle.ended().await;
+
+        // What it knew is still good; after a change it asks, and another one answers.
+        joined.snapshot().await.expect("what it knew");
+        joined.changed().await.expect("the next actor");
+        assert!(!joined.place().handle.is(&handle));
+
+        // Notices reach it there, beside those who come now, once.
+        let other = mailboxes.join(id, others.clone()).await.expect("joins");
+        while signals.take().is_some() || others.take().is_some() {}
+        mailboxes.notice(id);
+        assert!(signals.take().is_some() && others.take().is_some());
+        joined.snapshot().await.expect("a snapshot");
+        other.snapshot().await.expect("a snapshot");
+    }
+
+    #[actix_rt::test]
+    async fn what_an_actor_that_failed_for_good_leaves_goes_with_its_last_session() {
+        let (mailboxes, id) = open().await;
+        let joined = mailboxes.join(id, Signals::default()).await.expect("joins");
+        let handle = joined.place().handle;
+        handle.stop();
+        handle.ended().await;
+        assert_eq!(mailboxes.shared.len(), 1);
+        drop((joined, handle));
+        assert_eq!(mailboxes.shared.len(), 0);
+    }
 }

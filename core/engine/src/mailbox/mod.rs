@@ -21,7 +21,7 @@ use dashmap::DashMap;
 use postrider_storage::Error;
 use postrider_storage::index::MailboxId;
 
-use crate::actor::{Limits, Registry, RegistryError, Restart, Stage, Stages, Supervisor};
+use crate::actor::{Handle, Limits, Registry, RegistryError, Restart, Stage, Stages, Supervisor};
 use crate::connection::Signals;
 use crate::index::IndexPool;
 use crate::limits::{self, Limit};
@@ -99,14 +99,25 @@ impl Mailboxes {
     /// # Errors
     /// [`Error::NotFound`] if it is not there, [`Error::Unavailable`] if too many are open or the index is away.
     pub async fn join(&self, id: MailboxId, signals: Signals) -> Result<Joined, Error> {
-        let handle = self.open.open(&id).await.map_err(|error| match error {
+        Joined::new(id, self.clone(), signals).await
+    }
+
+    /// The actor of a mailbox, made if there is none.
+    async fn handle(&self, id: MailboxId) -> Result<Handle<Mailbox>, Error> {
+        self.open.open(&id).await.map_err(|error| match error {
             RegistryError::Full => {
                 limits::reached(Limit::Mailboxes);
                 Error::Unavailable("too many open mailboxes".to_owned())
             }
             RegistryError::Closed => Error::Unavailable(error.to_string()),
-        })?;
-        Joined::new(id, handle, self.index.clone(), signals).await
+        })
+    }
+
+    /// Forgets what the sessions of a mailbox shared, if none is left.
+    fn forget(&self, id: MailboxId, left: &Arc<Shared>) {
+        self.shared.remove_if(&id, |_, shared| {
+            Arc::ptr_eq(shared, left) && shared.is_empty()
+        });
     }
 
     /// Closes all mailboxes when their stage drains.

@@ -9,14 +9,14 @@ use crate::{
 };
 
 pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
-    quota_is_never_passed_together(fresh().await).await;
+    attack_41_quota_is_never_passed_together(fresh().await).await;
     uids_of_racing_appends(fresh().await).await;
-    copy_races_reap(fresh().await).await;
+    attack_46_copy_races_reap(fresh().await).await;
     one_answer_for_all_recipients(fresh().await).await;
 }
 
 /// Attack 41: a hundred deliveries at the limit less one.
-async fn quota_is_never_passed_together(index: Arc<dyn Index>) {
+async fn attack_41_quota_is_never_passed_together(index: Arc<dyn Index>) {
     let home = Home::new(index, Some(1000)).await;
     home.append(home.inbox, "first", 899).await.expect("room");
     let tasks: Vec<_> = (0..100)
@@ -80,7 +80,7 @@ async fn uids_of_racing_appends(index: Arc<dyn Index>) {
 }
 
 /// Attack 46: a body gets a new row at the moment in which the last old one is given up.
-async fn copy_races_reap(index: Arc<dyn Index>) {
+async fn attack_46_copy_races_reap(index: Arc<dyn Index>) {
     let home = Home::new(index, None).await;
     let to = home.create("to").await.expect("made");
     for round in 0..20 {
