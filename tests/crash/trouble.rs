@@ -19,9 +19,10 @@ pub type Trouble = (&'static [Op], &'static [Class], u64, Failure);
 const BODY: [Class; 2] = [Class::Temporary, Class::Body];
 const INDEX: [Class; 2] = [Class::Log, Class::Database];
 const ERROR: Failure = Failure::Error(EIO);
+const SLOW: Failure = Failure::Slow(150_000);
 const FULL: Failure = Failure::Error(ENOSPC);
 
-const TROUBLES: [Trouble; 24] = [
+const TROUBLES: [Trouble; 26] = [
     // An fsync fails once: what it was for is not on the disk, whatever the next one says.
     (&[Op::Fsync], &[Class::Log], 1, ERROR),
     (&[Op::Fsync], &[Class::Database], 1, ERROR),
@@ -57,6 +58,9 @@ const TROUBLES: [Trouble; 24] = [
         Failure::Short,
     ),
     (&[Op::Write, Op::Read], &INDEX, 10, Failure::Short),
+    // A disk that takes its time.
+    (&[Op::Fsync], &Class::DISK, ON, SLOW),
+    (&[Op::Read], &INDEX, ON, SLOW),
     // No descriptor left.
     (&[Op::Open], &Class::ALL, ON, Failure::Error(EMFILE)),
     (&[Op::Accept], &[Class::Socket], ON, Failure::Error(EMFILE)),

@@ -130,6 +130,8 @@ pub enum Failure {
     Error(i32),
     /// Writes and reads end half-way, as they may.
     Short,
+    /// They take so many microseconds longer.
+    Slow(u64),
 }
 
 /// Input/output error.
@@ -151,7 +153,7 @@ const ERROR: usize = 7;
 const HALF: usize = 8;
 const FAILED: usize = 9;
 const KILLED: usize = 10;
-const STALL: usize = 11;
+const SLOW: usize = 11;
 const SEEN: usize = 12;
 
 /// The hand on the switch.
@@ -245,20 +247,15 @@ impl Faults {
         match how {
             Failure::Error(errno) => self.set(ERROR, u64::from(errno.unsigned_abs())),
             Failure::Short => self.set(HALF, 1),
+            Failure::Slow(micros) => self.set(SLOW, micros),
         }
         self.set(TIMES, times);
         self.set(FROM, from);
     }
 
-    /// Lets these points take so much longer.
-    pub fn stall(&self, ops: &[Op], classes: &[Class], micros: u64) {
-        self.count_only(ops, classes);
-        self.set(STALL, micros);
-    }
-
     /// Everything works again.
     pub fn clear(&self) {
-        for word in [KILL_AT, FROM, TIMES, HALF, STALL] {
+        for word in [KILL_AT, FROM, TIMES, HALF, SLOW] {
             self.set(word, 0);
         }
     }

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef O_TMPFILE
@@ -43,7 +44,7 @@ struct control {
     _Atomic uint64_t error, half;     /* with this errno; half: writes are cut short instead */
     _Atomic uint64_t failed;          /* points that did */
     _Atomic uint64_t killed;          /* 1 + op * CLASSES + class */
-    _Atomic uint64_t stall;           /* microseconds that each counted point takes longer */
+    _Atomic uint64_t slow;            /* or they take so many microseconds longer instead */
     _Atomic uint64_t seen[OPS * CLASSES];
 };
 
@@ -165,14 +166,14 @@ static struct point pass(enum op op, enum class class) {
     if (!(control->ops >> op & 1) || !(control->classes >> class & 1))
         return point;
     point.number = ++control->count;
-    if (control->stall) {
-        struct timespec time = {control->stall / 1000000, control->stall % 1000000 * 1000};
-        syscall(SYS_nanosleep, &time, NULL);
-    }
     uint64_t from = control->from;
     if (from && point.number >= from && point.number - from < control->times) {
+        uint64_t slow = control->slow;
+        struct timespec time = {slow / 1000000, slow % 1000000 * 1000};
+        if (slow)
+            syscall(SYS_nanosleep, &time, NULL);
         point.half = control->half != 0;
-        point.fails = !point.half;
+        point.fails = !point.half && !slow;
         control->failed++;
     }
     if (control->kill_at && point.number == control->kill_at) {
