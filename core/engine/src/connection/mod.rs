@@ -34,7 +34,7 @@ pub(crate) use self::asks::ENDLESS;
 pub(crate) use self::asks::{Asks, Desk};
 pub(crate) use self::imap::ImapAsks;
 pub(crate) use self::pop3::Pop3Asks;
-use self::signals::Heed;
+pub(crate) use self::signals::Heed;
 pub use self::signals::Signals;
 pub(crate) use self::smtp::SmtpAsks;
 pub(crate) use self::wire::{Deadlines, Wire};

@@ -207,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::actor::{Escalation, ServiceRuntime, Supervisor};
+    use crate::connection::Heed;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
 
@@ -258,9 +259,9 @@ mod tests {
 
         // Notices reach it there, beside those who come now, once.
         let other = mailboxes.join(id, others.clone()).await.expect("joins");
-        while signals.take().is_some() || others.take().is_some() {}
+        while signals.take(Heed::All).is_some() || others.take(Heed::All).is_some() {}
         mailboxes.notice(id);
-        assert!(signals.take().is_some() && others.take().is_some());
+        assert!(signals.take(Heed::All).is_some() && others.take(Heed::All).is_some());
         joined.snapshot().await.expect("a snapshot");
         other.snapshot().await.expect("a snapshot");
     }
