@@ -1,13 +1,16 @@
 //! Messages: their parts, summaries, headers, addresses, dates and text.
 
+use postrider_protocol::line::Newlines;
+use postrider_protocol::message::binary::Plan;
 use postrider_protocol::message::charset::{Charset, Piece};
 use postrider_protocol::message::header::{FieldNames, Selection};
 use postrider_protocol::message::mime::{Limits, scan};
 use postrider_protocol::message::text::{Needle, fold};
 use postrider_protocol::message::transfer::TransferDecoder;
 use postrider_protocol::message::{
-    Address, AddressItem, Date, DateTime, Domain, Encoding, Part, SectionText, Span, Summary,
-    address, address_list, encoded_word, header as fields, parameter, received, thread, transfer,
+    Address, AddressItem, Content, Date, DateTime, Domain, Encoding, Part, SectionText, Span,
+    Summary, address, address_list, encoded_word, header as fields, parameter, received, thread,
+    transfer,
 };
 
 use super::script::{Cut, Script};
@@ -54,6 +57,38 @@ pub fn mime(octets: &[u8]) {
         assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
     }
     super::imap::fetch(message, script.setting & 2 != 0);
+    recoded(message);
+}
+
+/// A binary message that can be made lines is lines, and its leaves decode to what they were.
+fn recoded(message: &[u8]) {
+    let declared = [&b"Content-Transfer-Encoding: binary\r\n"[..], message].concat();
+    for message in [message, &declared] {
+        let Ok(Some(plan)) = Plan::of(message) else {
+            continue;
+        };
+        let mut recoder = plan.recoder();
+        let mut out = Vec::new();
+        for piece in message.chunks(61) {
+            recoder.feed(piece, &mut out);
+        }
+        recoder.finish(&mut out);
+        let mut newlines = Newlines::default();
+        newlines.look(&out);
+        assert!(!newlines.end() && !out.contains(&0), "not lines");
+        let (before, after) = (leaves(message), leaves(&out));
+        assert_eq!(before, after, "other octets");
+    }
+}
+
+/// What the leaves that were or are binary hold.
+fn leaves(message: &[u8]) -> Vec<Vec<u8>> {
+    let scanned = scan(message, &Limits::default());
+    let leaf = |part: &&Part| matches!(part.content, Content::Leaf);
+    let leaves = scanned.root.walk().filter(leaf);
+    leaves
+        .map(|part| transfer::decode(&part.encoding, part.body.of(message)))
+        .collect()
 }
 
 /// What a part promises of its spans.

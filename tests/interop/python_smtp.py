@@ -4,6 +4,7 @@ import base64
 import contextlib
 import smtplib
 import socket
+from email import message_from_bytes
 
 import lib
 from lib import DOMAIN, PATIENCE, body_of, contains, equal, lacks, mail, true
@@ -75,7 +76,7 @@ def envelope(server, to, service="smtp", hello="EHLO"):
 def check_ehlo(server):
     """EHLO offers what belongs to each service, and STARTTLS changes it"""
     for service, has, has_not in [
-        ("smtp", ["size", "pipelining", "8bitmime", "smtputf8", "chunking", "enhancedstatuscodes", "starttls"], ["auth"]),
+        ("smtp", ["size", "pipelining", "8bitmime", "smtputf8", "chunking", "binarymime", "enhancedstatuscodes", "starttls"], ["auth", "dsn"]),
         ("submission", ["size", "starttls"], ["auth"]),
     ]:
         with smtp(server, service) as client:
@@ -257,6 +258,40 @@ def check_bad_commands(server):
         wire.say("RSET", "250")
         wire.say("NOOP", "250")
         wire.say("QUIT", "221")
+
+
+def check_binary(server):
+    """a binary message comes in chunks alone, and what a mailbox hands out holds its octets"""
+    ada = server.account("ada")
+    octets = bytes(range(256)) * 5
+    head = b"MIME-Version: 1.0\r\nSubject: binary\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    with Wire(server.port["smtp"]) as wire:
+        wire.reply()
+        wire.say("EHLO client.test", "250")
+        wire.say("MAIL FROM:<eve@elsewhere.test> BODY=BINARYMIME", "250")
+        wire.say(f"RCPT TO:<{ada}>", "250")
+        wire.say("DATA", "503")
+        wire.send(f"BDAT {len(head + octets)} LAST\r\n".encode() + head + octets)
+        reply = wire.reply()
+        true(reply.startswith("250"), f"BDAT was answered {reply}")
+    [message] = ada.messages().values()
+    equal(message_from_bytes(message).get_payload(decode=True), octets, "octets of the part")
+
+
+def check_report(server):
+    """who submits with NOTIFY=SUCCESS gets a report that Python reads as one"""
+    ada, bob = server.account("ada"), server.account("bob")
+    with smtp(server, "submission", ada) as client:
+        client.sendmail(ada.email, [bob.email], mail("hello"), mail_options=["RET=HDRS", "ENVID=QQ+2B1"], rcpt_options=["NOTIFY=SUCCESS"])
+    equal(len(bob.messages()), 1, "messages of the recipient")
+    [report] = ada.messages().values()
+    report = message_from_bytes(report)
+    equal(report.get_content_type(), "multipart/report", "type")
+    equal(report["Return-Path"], "<>", "Return-Path")
+    message, recipient = report.get_payload(1).get_payload()
+    equal(message["Original-Envelope-Id"], "QQ+1", "ENVID")
+    equal(recipient["Final-Recipient"], f"rfc822; {bob.email}", "recipient")
+    equal(recipient["Action"], "delivered", "action")
 
 
 def check_loop(server):

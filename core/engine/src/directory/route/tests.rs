@@ -146,6 +146,30 @@ async fn an_account_with_a_detail_goes_before_an_alias_without() {
     assert_eq!(home.route("ada+lists@a.test").await, to(&["bob@a.test"]));
 }
 
+/// A circle over a hundred domains costs as many looks as aliases may be deep, and ends in a refusal while the client listens.
+#[actix::test]
+async fn attack_28_a_circle_over_many_domains_is_cut() {
+    let home = Home::new().await;
+    for number in 0..100 {
+        home.change(Change::AddDomain(AddDomain {
+            name: format!("d{number}.test"),
+            auth: AuthType::Local,
+            ldap_base_dn: None,
+            now: NOW,
+        }))
+        .await;
+    }
+    for number in 0..100 {
+        let next = (number + 1) % 100;
+        home.alias(&format!("@d{number}.test"), &format!("x@d{next}.test"))
+            .await;
+    }
+    for number in [0, 50, 99] {
+        let to = format!("someone@d{number}.test");
+        assert_eq!(home.route(&to).await, Err(Unroutable::Loop));
+    }
+}
+
 #[actix::test]
 async fn attack_28_circles_are_cut() {
     let home = Home::new().await;
