@@ -29,6 +29,7 @@ where
     odd_names_keep_apart(store).await;
     big_bodies_of_both_sources(store).await;
     ranges(store).await;
+    many_at_once(store).await;
     random_ranges(store).await;
     wrong_octets_leave_nothing(store).await;
     missing_bodies(store).await;
@@ -292,6 +293,26 @@ async fn big_bodies_of_both_sources(store: &dyn BlobStore) {
         read(store, &key, 0..11).await,
         Err(Error::Corrupt(_))
     ));
+}
+
+async fn many_at_once(store: &dyn BlobStore) {
+    let bodies = [0, 1, 5000, CHUNK, 3 * CHUNK + 5].map(|size| pattern(size, 7));
+    let mut wanted = Vec::new();
+    for body in &bodies {
+        let key = put(store, "INBOX", memory(body.clone())).await;
+        wanted.push((key, body.len() as u64));
+    }
+    let gone = put(store, "INBOX", memory(pattern(9, 8))).await;
+    store.delete(&gone).await.expect("it is there");
+    wanted.insert(2, (gone, 9));
+    wanted.push((wanted[0].0.clone(), 1));
+    let read = store.get_all(wanted).await.expect("the store is there");
+    assert_eq!(read.len(), 7);
+    assert_eq!(read[2], Err(Error::NotFound("body")));
+    assert!(matches!(read[6], Err(Error::Corrupt(_))), "beyond its end");
+    let found: Vec<_> = read.into_iter().flatten().collect();
+    assert_eq!(found, bodies, "in the order they were asked for");
+    assert_eq!(store.get_all(Vec::new()).await, Ok(Vec::new()));
 }
 
 async fn ranges(store: &dyn BlobStore) {

@@ -18,8 +18,8 @@ pub use memory::{Fault, MemoryStore, Operation};
 
 use std::{ops::Range, path::PathBuf};
 
-use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use bytes::{Bytes, BytesMut};
+use futures_util::{TryStreamExt, stream::BoxStream};
 
 use crate::Error;
 
@@ -107,6 +107,21 @@ pub trait BlobStore: Send + Sync + 'static {
     /// Streams octets of a body in chunks of at most 64 KiB. A range beyond the end is an [`Error::Corrupt`]. Octets that
     /// turn out to be missing while they are streamed are one too, as the last item.
     async fn get(&self, key: &BlobKey, range: Range<u64>) -> Result<BlobStream, Error>;
+    /// Reads whole bodies of these sizes into memory, one after the other, each with an outcome of its own: many small ones cost less
+    /// together. Who asks bounds what they come to. An error of all of them is one of the store, not of a body.
+    async fn get_all(
+        &self,
+        bodies: Vec<(BlobKey, u64)>,
+    ) -> Result<Vec<Result<Bytes, Error>>, Error> {
+        let mut read = Vec::with_capacity(bodies.len());
+        for (key, size) in bodies {
+            read.push(match self.get(&key, 0..size).await {
+                Ok(chunks) => gather(chunks, size).await,
+                Err(error) => Err(error),
+            });
+        }
+        Ok(read)
+    }
     /// Deletes a body; one that is not there is a success.
     async fn delete(&self, key: &BlobKey) -> Result<(), Error>;
     /// What was kept beside a body; from its key what was not. For `fsck` alone.
@@ -118,6 +133,21 @@ pub trait BlobStore: Send + Sync + 'static {
     ) -> Result<BoxStream<'static, Result<(BlobKey, u64), Error>>, Error>;
     /// Whether a body could be written and read now.
     async fn probe(&self) -> Result<(), Error>;
+}
+
+/// All octets of a stream that has `size` of them.
+async fn gather(mut chunks: BlobStream, size: u64) -> Result<Bytes, Error> {
+    let mut octets = BytesMut::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        octets.extend_from_slice(&chunk);
+    }
+    match octets.len() as u64 == size {
+        true => Ok(octets.freeze()),
+        false => Err(Error::Corrupt(format!(
+            "{} octets where {size} were to come",
+            octets.len()
+        ))),
+    }
 }
 
 /// Runs blocking work off the event loops.

@@ -15,6 +15,7 @@ mod tests;
 
 use std::{fmt, future::Future, ops::Range, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use postrider_storage::{
     Error,
@@ -147,6 +148,27 @@ impl BlobPool {
             }
         });
         Ok(exactly.boxed())
+    }
+
+    /// [`BlobStore::get_all`], answered before `deadline`. One permit for all of them: they are read one after the other.
+    ///
+    /// # Errors
+    /// As a whole: [`Error::Unavailable`] at the deadline. Of each body: those of the store.
+    pub async fn get_all(
+        &self,
+        bodies: Vec<(BlobKey, u64)>,
+        deadline: Instant,
+    ) -> Result<Vec<Result<Bytes, Error>>, Error> {
+        let pick: Pick = |meters| &meters.get;
+        let permit = self.read(pick, deadline).await?;
+        let inner = self.0.clone();
+        let work = async move {
+            let read = inner.store.get_all(bodies).await?;
+            let octets = read.iter().flatten().map(|body| body.len() as u64).sum();
+            inner.meters.get_octets.increment(octets);
+            Ok(read)
+        };
+        self.run(permit, pick, deadline, work).await
     }
 
     /// [`BlobStore::delete`], answered before `deadline`.
