@@ -20,7 +20,7 @@ use super::{SpoolError, Spools, folder::RemovedOnDrop};
 use crate::actor::{ByteCount, Taker};
 
 /// Octets that are scanned where the caller stands; more go to a thread that may block.
-const INLINE: usize = 16 * 1024;
+const INLINE: u64 = 16 * 1024;
 
 /// A received message, cheap to clone; its file is gone with the last clone.
 #[derive(Clone, Debug)]
@@ -120,7 +120,11 @@ impl Spooled {
     ) -> Result<T, SpoolError> {
         let octets = self.octets().saturating_add(prefix.len() as u64);
         match &self.0.content {
-            Content::Memory(body) if prefix.is_empty() && body.len() <= INLINE => Ok(work(body)),
+            // Waking another thread costs more than looking at so little.
+            Content::Memory(body) if octets <= INLINE => Ok(match prefix.is_empty() {
+                true => work(body),
+                false => work(&[prefix, body.clone()].concat()),
+            }),
             Content::Memory(body) => {
                 let body = body.clone();
                 let work = move || {
