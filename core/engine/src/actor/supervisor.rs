@@ -251,7 +251,7 @@ impl<A: Actor<Context = Context<A>>> Launch<A> {
         if homeless {
             return task.give_up("there is no arbiter to run on".to_owned());
         }
-        Task(Some(task)).settle(None);
+        Task(Some(Box::new(task))).settle(None);
     }
 }
 
@@ -358,7 +358,9 @@ where
 }
 
 /// The supervising task; if it is dropped before its end, its arbiter has ended.
-struct Task<A, F>(Option<Supervised<A, F>>)
+///
+/// Boxed, because the task's future would keep room for it twice.
+struct Task<A, F>(Option<Box<Supervised<A, F>>>)
 where
     A: Actor<Context = Context<A>>,
     F: FnMut(&WeakHandle<A>) -> A + Send + 'static;

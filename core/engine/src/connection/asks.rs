@@ -1,6 +1,7 @@
 //! What all protocols share in answering their sessions: the spool, the open body, the account.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -11,8 +12,9 @@ use postrider_protocol::session::{
     Action, Framing, Input, Receive, ReceiveFault, Received, Session, SpoolStart,
 };
 use postrider_storage::blob::BlobStream;
-use postrider_storage::index::{Account, BlobRef};
+use postrider_storage::index::{Account, BlobRef, MailboxId, Uid};
 
+use super::ahead::{self, Ahead, Following, Place};
 use super::meter;
 use super::signals::Signals;
 use super::wire::{Broken, End, Wire};
@@ -105,6 +107,8 @@ pub(crate) struct Desk {
     pub spool: Option<Spool>,
     /// The body being sent.
     pub body: Option<OpenBody>,
+    /// Bodies that are likely to be sent next.
+    pub ahead: Option<Box<Ahead>>,
     /// Octets of that body which the store has begun to hand out.
     begun: Option<(Range<u64>, BlobStream)>,
     newlines: Newlines,
@@ -122,8 +126,8 @@ pub(crate) enum OpenBody {
     Made {
         /// What was made.
         octets: bytes::Bytes,
-        /// The memory it takes.
-        _share: Share,
+        /// The memory it takes, or its neighbours and it.
+        _share: Arc<Share>,
     },
 }
 
@@ -145,6 +149,7 @@ impl Desk {
             entry: None,
             spool: None,
             body: None,
+            ahead: None,
             begun: None,
             newlines: Newlines::default(),
             heard: None,
@@ -233,6 +238,8 @@ impl Desk {
     }
 
     fn open_spool(&mut self, start: SpoolStart) -> Spool {
+        // Who waits for memory holds none.
+        self.ahead = None;
         let open = self.spool.take();
         match (start, open) {
             (SpoolStart::Append, Some(spool)) => spool,
@@ -258,13 +265,92 @@ impl Desk {
         Received { octets, fault }
     }
 
+    /// Whether the next body is likely to be in memory.
+    pub fn at_hand(&self) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| ahead.at_hand())
+    }
+
+    /// Opens the body of a message that was asked for whole, or nearly so: octets of `range` will be sent first. Its octets in all; none
+    /// if the message is gone.
+    ///
+    /// # Errors
+    /// Those of the index and the store.
+    pub async fn open(
+        &mut self,
+        mailbox: MailboxId,
+        uid: Uid,
+        range: Range<u64>,
+        following: Following<'_>,
+    ) -> Result<Option<u64>, postrider_storage::Error> {
+        // The body before is sent; its memory may be what this one needs.
+        self.body = None;
+        let known = match &mut self.ahead {
+            None => None,
+            Some(ahead) => {
+                let find = ahead.find(&self.services, &self.taker, mailbox, uid, following);
+                find.await
+            }
+        };
+        let blob = match known {
+            Some(Place::Here(octets, share)) => {
+                let size = octets.len() as u64;
+                self.body = Some(OpenBody::Made {
+                    octets,
+                    _share: share,
+                });
+                return Ok(Some(size));
+            }
+            Some(Place::There(blob)) => blob,
+            None => {
+                let index = &self.services.index;
+                let uids = [uid];
+                let found = index.read(|index| index.blobs(mailbox, &uids)).await?;
+                let Some((_, blob)) = found.into_iter().next() else {
+                    return Ok(None);
+                };
+                // A client that looks at a part of each message is not helped by all of them.
+                let most = range.end.saturating_sub(range.start) >= blob.size / 2;
+                self.ahead = most.then(|| Box::new(Ahead::after(mailbox, uid)));
+                if most && let Some(size) = self.take_in(&blob).await? {
+                    return Ok(Some(size));
+                }
+                blob
+            }
+        };
+        let size = blob.size;
+        let range = range.start.min(size)..range.end.min(size);
+        self.begin(blob, range).await?;
+        Ok(Some(size))
+    }
+
+    /// Opens a small body by reading all of it, if there is memory now: a stream costs more than its octets.
+    async fn take_in(&mut self, blob: &BlobRef) -> Result<Option<u64>, postrider_storage::Error> {
+        let size = ByteCount::bytes(blob.size);
+        if blob.size > ahead::BODY {
+            return Ok(None);
+        }
+        let Ok(share) = self.taker.try_take(size) else {
+            return Ok(None);
+        };
+        let bodies = vec![(blob.key.clone(), blob.size)];
+        let read = self.services.blobs.get_all(bodies, self.deadline()).await?;
+        let Some(octets) = read.into_iter().next() else {
+            return Ok(None);
+        };
+        self.body = Some(OpenBody::Made {
+            octets: octets?,
+            _share: Arc::new(share),
+        });
+        Ok(Some(blob.size))
+    }
+
     /// By when the store must have answered.
     pub fn deadline(&self) -> tokio::time::Instant {
         tokio::time::Instant::now() + self.services.config.deadlines.answer
     }
 
     /// Opens a body and waits for its first octets, so that nobody announces one that cannot be read.
-    pub async fn begin(
+    async fn begin(
         &mut self,
         blob: BlobRef,
         range: Range<u64>,

@@ -11,6 +11,7 @@
 //! line limit, one read buffer while there is something to read, and what the spool takes from the memory budget.
 //! **On failure.** A connection is closed, never restarted. A panic ends it and nothing else.
 
+mod ahead;
 mod asks;
 mod imap;
 mod meter;
@@ -43,6 +44,7 @@ use self::wire::{End, Event};
 /// A connection as an actor.
 pub(crate) struct Connection<A: Asks> {
     signals: Signals,
+    /// Boxed, because it is handed on several times before it comes to rest, and each place would keep its room.
     parts: Option<Box<Parts<A>>>,
     span: tracing::Span,
     drain: Drain,
@@ -139,6 +141,7 @@ pub(crate) async fn serve<A: Asks>(mut parts: Box<Parts<A>>, signals: Signals) {
     }
 }
 
+/// What is rare and large is boxed here: a client that waits would hold the room for all of it.
 async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<End, wire::Broken> {
     let Parts {
         wire,
@@ -179,7 +182,10 @@ async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<En
                     next = Some(session.on(Input::Secured));
                 }
                 Action::Resume => {
-                    wire.flush().await?;
+                    // What has gathered need not go out alone when the next answer is at hand: it is written when it is much.
+                    if !asks.desk().at_hand() {
+                        wire.flush().await?;
+                    }
                     next = Some(session.on(Input::Resume));
                 }
                 Action::Close => {
@@ -213,8 +219,21 @@ async fn listen<A: Asks>(
 ) -> Result<Vec<Action<<A::Session as Session>::Ask>>, wire::Broken> {
     // A body belongs to the command that opened it; a silent peer holds no memory for it.
     asks.desk().body = None;
-    let limit = session.line_limit();
-    let event = wire.event(limit, session.patience(), signals).await?;
+    let (limit, patience) = (session.line_limit(), session.patience());
+    let mut event = None;
+    if asks.desk().ahead.is_some() && wire.input().is_empty() {
+        // Nothing may be lost when the waiting below is cut short.
+        wire.flush().await?;
+        let soon = wire.event(limit, patience, signals);
+        match Box::pin(tokio::time::timeout(ahead::SILENCE, soon)).await {
+            Ok(came) => event = Some(came?),
+            Err(_) => asks.desk().ahead = None,
+        }
+    }
+    let event = match event {
+        Some(event) => event,
+        None => wire.event(limit, patience, signals).await?,
+    };
     Ok(match event {
         Event::Line(line) => {
             asks.heard();

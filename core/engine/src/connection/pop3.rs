@@ -34,6 +34,8 @@ struct Maildrop {
     sent: Option<storage::Uid>,
     /// Messages that the client has, not yet noted in the index.
     retrieved: Vec<storage::Uid>,
+    /// Its messages, rising.
+    uids: Box<[storage::Uid]>,
     _lock: MaildropLock,
 }
 
@@ -66,12 +68,15 @@ impl Pop3Asks {
         let all = index
             .read(|index| index.changes(id, storage::ModSeq(0)))
             .await?;
+        let mut uids: Vec<_> = all.changed.iter().map(|message| message.uid).collect();
+        uids.sort_unstable();
         self.maildrop = Some(Maildrop {
             account,
             mailbox: id,
             open: None,
             sent: None,
             retrieved: Vec::new(),
+            uids: uids.into(),
             _lock: lock,
         });
         // Of the few whose line ends are not those of the wire.
@@ -90,17 +95,17 @@ impl Pop3Asks {
 
     async fn body(&mut self, uid: Uid) -> Result<BodyAnswer, Error> {
         let maildrop = self.maildrop.as_mut().ok_or(Error::NotFound("mailbox"))?;
-        let (mailbox, uid) = (maildrop.mailbox, storage::Uid(uid.0));
-        maildrop.open = Some(uid);
-        let index = &self.desk.services.index;
-        let uids = [uid];
-        let found = index.read(|index| index.blobs(mailbox, &uids)).await?;
-        let Some((_, blob)) = found.into_iter().next() else {
-            return Ok(BodyAnswer::Gone);
+        maildrop.open = Some(storage::Uid(uid.0));
+        let uids = &maildrop.uids;
+        let following = |after: storage::Uid, most: usize| {
+            let behind = &uids[uids.partition_point(|uid| *uid <= after)..];
+            behind[..most.min(behind.len())].to_vec()
         };
-        let octets = blob.size;
-        match self.desk.begin(blob, 0..octets).await {
-            Ok(()) => Ok(BodyAnswer::Ready { octets }),
+        let (mailbox, uid) = (maildrop.mailbox, storage::Uid(uid.0));
+        // As many octets as there are: TOP sends fewer, but which only shows on the way.
+        match self.desk.open(mailbox, uid, 0..u64::MAX, &following).await {
+            Ok(Some(octets)) => Ok(BodyAnswer::Ready { octets }),
+            Ok(None) => Ok(BodyAnswer::Gone),
             Err(error @ Error::NotFound(_)) => {
                 tracing::error!(%error, uid = uid.0, "a row without its body");
                 Ok(BodyAnswer::Gone)

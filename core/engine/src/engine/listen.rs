@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
 use super::parts::Services;
-use crate::actor::{Handle, Restart, Stage, Supervisor};
+use crate::actor::{Handle, Restart, Role, Stage, Supervisor};
 use crate::config::{ByteCount, Limits, Listener as Settings, Service, TlsRule};
 use crate::connection::{
     Asks, Connection, Deadlines, Desk, ImapAsks, Parts, Pop3Asks, Signals, SmtpAsks, Wire,
@@ -54,6 +54,8 @@ pub(super) struct Door {
     services: Services,
     deadlines: Deadlines,
     drain: CancellationToken,
+    /// What its connections are called: looked up once.
+    connection: Role,
     smtp: Arc<smtp::Config>,
     imap: imap::Config,
     pop3: Arc<pop3::Config>,
@@ -142,6 +144,7 @@ impl Door {
             services,
             deadlines,
             drain,
+            connection: Role::new("connection"),
         }
     }
 
@@ -260,8 +263,11 @@ impl Door {
         };
         let drain = self.services.stages.drain(Stage::Connections);
         let connection = Connection::new(parts, signals, span, drain, work);
-        Supervisor::new(crate::actor::Escalation::log_only())
-            .once("connection", 4, move |_| connection);
+        Supervisor::new(crate::actor::Escalation::log_only()).once(
+            &self.connection,
+            4,
+            move |_| connection,
+        );
     }
 
     fn span(&self, peer: &Peer) -> tracing::Span {

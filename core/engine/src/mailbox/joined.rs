@@ -1,6 +1,6 @@
 //! One session's hold on an open mailbox.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     /// How many notices came, and how many of them the snapshot includes.
     noticed: AtomicU64,
     included: AtomicU64,
+    /// The first UID that no session of this process has shown as `\Recent`.
+    claimed: AtomicU32,
     sessions: Mutex<Vec<(u64, Signals)>>,
     next: AtomicU64,
 }
@@ -145,6 +147,21 @@ impl Joined {
     /// The index, for reads about this mailbox.
     pub fn index(&self) -> &IndexPool {
         &self.mailboxes.index
+    }
+
+    /// Takes what is recent below the UID `next`: all from what is returned is this session's alone, in this process.
+    pub fn claim(&self, next: u32) -> u32 {
+        self.shared.claimed.fetch_max(next, Ordering::SeqCst)
+    }
+
+    /// Below which UID sessions of this process have taken what is recent.
+    pub fn claimed(&self) -> u32 {
+        self.shared.claimed.load(Ordering::SeqCst)
+    }
+
+    /// The mailbox as it was when somebody last looked.
+    pub fn known(&self) -> Option<Arc<Snapshot>> {
+        self.shared.snapshot.load_full()
     }
 
     /// The mailbox as it is now: with everything that was committed in this process before the call.

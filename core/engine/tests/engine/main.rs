@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod ahead;
 mod certificate;
 mod client;
 mod drain;

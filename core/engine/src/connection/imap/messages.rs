@@ -85,7 +85,8 @@ impl ImapAsks {
             now,
         };
         let appended = services.index.append(append).await?;
-        services.mailboxes.notice(mailbox.id);
+        self.reserve_recent(mailbox.id, appended.uid);
+        self.desk.services.mailboxes.notice(mailbox.id);
         metrics::counter!(MESSAGES_RECEIVED, "service" => self.desk.service).increment(1);
         Ok(Answer::Appended {
             uid_validity: UidValidity(appended.uid_validity.0),
@@ -258,11 +259,20 @@ impl ImapAsks {
     }
 
     pub(super) async fn body(&mut self, uid: Uid, range: Range<u64>) -> Answered {
-        let blob = self.blob(uid).await?;
-        let octets = blob.size;
-        let range = range.start.min(octets)..range.end.min(octets);
-        match self.desk.begin(blob, range).await {
-            Ok(()) => Ok(Answer::Body { octets }),
+        let joined = self.joined()?;
+        let (mailbox, known) = (joined.id(), joined.known());
+        let following = |after: storage::Uid, most: usize| {
+            let known = known.iter();
+            let behind = known.flat_map(|known| known.iter_from(Uid(after.0.saturating_add(1))));
+            let behind = behind.map(|(_, entry)| storage::Uid(entry.uid.0));
+            behind.take(most).collect()
+        };
+        let opened = self
+            .desk
+            .open(mailbox, storage::Uid(uid.0), range, &following);
+        match opened.await {
+            Ok(Some(octets)) => Ok(Answer::Body { octets }),
+            Ok(None) => Err(Trouble::Expunged.into()),
             Err(error) => Err(missing(uid, error)),
         }
     }
@@ -306,8 +316,9 @@ impl ImapAsks {
             return Err(Trouble::UnknownTransferEncoding.into());
         }
         let blob = self.blob(uid).await?;
-        // The body before is sent; its memory may be what this one needs.
+        // The body before is sent, and what was read ahead can be read again; their memory may be what this one needs.
         self.desk.body = None;
+        self.desk.ahead = None;
         let share = self.reserve(range.end.saturating_sub(range.start)).await?;
         let mut decoder = TransferDecoder::new(&encoding);
         let mut decoded = Vec::new();
@@ -327,13 +338,14 @@ impl ImapAsks {
         let octets = decoded.len() as u64;
         self.desk.body = Some(OpenBody::Made {
             octets: decoded,
-            _share: share,
+            _share: Arc::new(share),
         });
         Ok(Answer::Body { octets })
     }
 
     /// Looks into messages. One message at a time is in memory, and the budget knows of it.
     pub(super) async fn search(&mut self, keys: Arc<[SearchKey]>, uids: &[Uid]) -> Answered {
+        self.desk.ahead = None;
         let mut found = Vec::with_capacity(uids.len());
         for (uid, summary) in self.read_summaries(uids).await?.0 {
             let blob = match self.blob(uid).await {

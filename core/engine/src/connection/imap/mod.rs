@@ -19,6 +19,10 @@ pub(crate) struct ImapAsks {
     joined: Option<Joined>,
     /// The first UID that this session has not looked at for `\Recent`.
     unclaimed: u32,
+    /// Whether this session takes what is recent.
+    recent: Recent,
+    /// Taken already: what this session appended itself, and what was recent before that.
+    reserved: Option<std::ops::Range<u32>>,
 }
 
 /// Why an ask is refused.
@@ -48,6 +52,8 @@ impl ImapAsks {
             desk,
             joined: None,
             unclaimed: 0,
+            recent: Recent::Leave,
+            reserved: None,
         }
     }
 
@@ -85,6 +91,7 @@ impl ImapAsks {
 
     async fn open(&mut self, name: MailboxName, recent: Recent) -> Answered {
         self.joined = None;
+        self.desk.ahead = None;
         let mailbox = self.selectable(&name).await?;
         let services = &self.desk.services;
         let joined = services
@@ -93,6 +100,8 @@ impl ImapAsks {
             .await?;
         self.joined = Some(joined);
         self.unclaimed = mailbox.first_recent.0;
+        self.reserved = None;
+        self.recent = recent;
         let synced = self.synced(recent).await?;
         Ok(Answer::Opened(Box::new(Opened {
             synced,
@@ -112,26 +121,46 @@ impl ImapAsks {
         }
         if recent == Recent::See {
             // Somebody else may claim them meanwhile; then they are recent for both (RFC 3501 section 2.3.2).
-            let first = std::mem::replace(&mut self.unclaimed, next);
+            let first = self.joined()?.claimed().max(self.unclaimed).min(next);
+            self.unclaimed = next;
             return Ok(Synced {
                 snapshot,
                 recent: first..next,
             });
         }
-        let mailbox = self.joined()?.id();
-        // A claim that fails costs a mark that nobody relies on.
-        let claimed = self
-            .desk
-            .services
-            .index
-            .claim_recent(ClaimRecent { mailbox })
-            .await;
+        let joined = self.joined()?;
+        let mailbox = joined.id();
+        let claimed = joined.claim(next).max(self.unclaimed).min(next);
         self.unclaimed = next;
-        let first = claimed.map_or(next, |uid| uid.0);
-        Ok(Synced {
-            snapshot,
-            recent: first.min(next)..next,
-        })
+        let recent = match self.reserved.take() {
+            Some(reserved) if reserved.end == claimed => reserved.start..next,
+            Some(reserved) => reserved,
+            None => claimed..next,
+        };
+        if !recent.is_empty() {
+            // Nobody waits for the disk to hear of new mail. Until it is noted there, a session of another process may see the same
+            // messages as recent, as RFC 3501 section 2.3.2 wants it where one cannot tell; a note that is lost costs no more.
+            let index = self.desk.services.index.clone();
+            actix_rt::spawn(async move {
+                if let Err(error) = index.claim_recent(ClaimRecent { mailbox }).await {
+                    tracing::debug!(%error, "what is recent is not noted");
+                }
+            });
+        }
+        Ok(Synced { snapshot, recent })
+    }
+
+    /// Who appends to the mailbox it has selected sees its own message as recent, before the others hear of it.
+    fn reserve_recent(&mut self, mailbox: storage::MailboxId, uid: storage::Uid) {
+        let Some(joined) = self.joined.as_ref().filter(|joined| joined.id() == mailbox) else {
+            return;
+        };
+        let next = uid.0.saturating_add(1);
+        if self.recent != Recent::Claim || self.reserved.is_some() {
+            return;
+        }
+        let first = joined.claim(next).max(self.unclaimed);
+        self.reserved = (first < next).then_some(first..next);
     }
 
     /// The selected mailbox after a change of ours.
@@ -153,9 +182,13 @@ impl ImapAsks {
             } => self.open(mailbox, recent).await,
             Ask::Leave => {
                 self.joined = None;
+                self.desk.ahead = None;
                 Ok(Answer::Done)
             }
-            Ask::Sync { recent } => Ok(Answer::Synced(self.synced(recent).await?)),
+            Ask::Sync { recent } => {
+                self.recent = recent;
+                Ok(Answer::Synced(self.synced(recent).await?))
+            }
             Ask::Create {
                 mailbox,
                 special_use,
