@@ -151,17 +151,17 @@ impl Joined {
 
     /// Takes what is recent below the UID `next`: all from what is returned is this session's alone, in this process.
     pub fn claim(&self, next: u32) -> u32 {
-        self.shared.claimed.fetch_max(next, Ordering::SeqCst)
+        self.lock().shared.claimed.fetch_max(next, Ordering::SeqCst)
     }
 
     /// Below which UID sessions of this process have taken what is recent.
     pub fn claimed(&self) -> u32 {
-        self.shared.claimed.load(Ordering::SeqCst)
+        self.lock().shared.claimed.load(Ordering::SeqCst)
     }
 
     /// The mailbox as it was when somebody last looked.
     pub fn known(&self) -> Option<Arc<Snapshot>> {
-        self.shared.snapshot.load_full()
+        self.lock().shared.snapshot.load_full()
     }
 
     /// The mailbox as it is now: with everything that was committed in this process before the call.
