@@ -15,10 +15,11 @@ use postrider_storage::blob::BlobStream;
 use postrider_storage::index::{Account, BlobRef, MailboxId, Uid};
 
 use super::ahead::{self, Ahead, Following, Place};
+use super::body::{Chunks, OpenBody};
 use super::meter;
 use super::signals::Signals;
 use super::wire::{Broken, End, Wire};
-use crate::actor::{ByteCount, Share, Taker};
+use crate::actor::{ByteCount, Taker};
 use crate::auth::Attempt;
 use crate::blob::Spool;
 use crate::engine::{Entry, Services};
@@ -117,19 +118,8 @@ pub(crate) struct Desk {
     pub service: &'static str,
 }
 
-/// A body that a session may send octets of.
-#[derive(Debug)]
-pub(crate) enum OpenBody {
-    /// As it lies in the store.
-    Stored(BlobRef),
-    /// Made from it.
-    Made {
-        /// What was made.
-        octets: bytes::Bytes,
-        /// The memory it takes, or its neighbours and it.
-        _share: Arc<Share>,
-    },
-}
+/// Sizes of a message after which one that has not ended is not listened to any longer.
+pub(crate) const ENDLESS: u64 = 16;
 
 impl Desk {
     /// An empty desk.
@@ -429,27 +419,6 @@ impl Desk {
         Ok(())
     }
 }
-
-enum Chunks {
-    One(Option<bytes::Bytes>),
-    Many(BlobStream),
-}
-
-impl Chunks {
-    async fn next(&mut self) -> Result<Option<bytes::Bytes>, Broken> {
-        match self {
-            Chunks::One(one) => Ok(one.take()),
-            Chunks::Many(many) => match many.next().await {
-                None => Ok(None),
-                Some(Ok(chunk)) => Ok(Some(chunk)),
-                Some(Err(error)) => Err(Broken::Body(error.to_string())),
-            },
-        }
-    }
-}
-
-/// Sizes of a message after which one that has not ended is not listened to any longer.
-pub(crate) const ENDLESS: u64 = 16;
 
 /// Moves octets from the wire through a decoder to `keep`, until the decoder has seen the end.
 async fn pump(

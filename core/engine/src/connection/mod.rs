@@ -13,6 +13,7 @@
 
 mod ahead;
 mod asks;
+mod body;
 mod imap;
 mod meter;
 mod pop3;

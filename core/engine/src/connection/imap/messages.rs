@@ -25,7 +25,7 @@ use super::{Answered, ImapAsks, Refused, flags};
 use crate::actor::{ByteCount, Share};
 use crate::blob::{SpoolError, Spooled};
 use crate::clock;
-use crate::connection::asks::OpenBody;
+use crate::connection::body::OpenBody;
 use crate::mailbox::convert;
 use crate::telemetry::metrics::MESSAGES_RECEIVED;
 
