@@ -129,9 +129,10 @@ impl Session {
                 assert_eq!(*known, uid, "number {number} changed its meaning: {line}");
             }
             (Some(_), None) => {}
-            (None, uid) => {
+            // Flags of a message that EXISTS has told of and nobody has asked for yet: the answer that names it says them too.
+            (None, None) => return,
+            (None, Some(uid)) => {
                 assert!(number == self.view.len() + 1, "{line}; {count} exist");
-                let uid = uid.unwrap_or_else(|| panic!("a new message without UID: {line}"));
                 let last = self.view.last().copied().unwrap_or(0);
                 assert!(uid > last, "UID {uid} behind {last}");
                 self.view.push(uid);
