@@ -199,8 +199,8 @@ async fn refused_octets_leave_their_file_at_once() {
     assert!(spool_is_empty(&house));
 
     let mut imap = house.imap(ADA).await;
-    let bare = String::from_utf8(large).unwrap() + "\n";
-    let tagged = imap.append("INBOX", &bare).await;
+    let unfit = String::from_utf8(large).unwrap() + "\0";
+    let tagged = imap.append("INBOX", &unfit).await;
     assert!(
         tagged.starts_with("NO") || tagged.starts_with("BAD"),
         "{tagged}"

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::Certificate;
+use crate::net::stream::WIRE_AHEAD;
 
 /// A pair of files for `names`; returns the certificate.
 pub(in crate::net) fn write_pair(
@@ -280,7 +281,9 @@ async fn attack_06_an_endless_client_hello_is_not_buffered() {
     };
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     let sent = flood.await.unwrap();
-    assert!((20_000..22_000).contains(&sent), "{sent} octets taken");
+    // What the server read, and what lay in the pipe.
+    let most = WIRE_AHEAD..=WIRE_AHEAD + 512;
+    assert!(most.contains(&sent), "{sent} octets taken");
 }
 
 #[tokio::test]
