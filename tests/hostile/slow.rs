@@ -36,8 +36,13 @@ fn attack_06_a_slow_loris_is_shown_the_door_of_every_listener() {
         .iter()
         .flat_map(|service| std::iter::repeat_n(*service, 20))
         .map(|service| {
-            let stream =
+            let mut stream =
                 TcpStream::connect(("127.0.0.1", server.port(service))).expect("it listens");
+            // Who speaks before the greeting is shown the door for that.
+            if PLAIN.contains(&service) {
+                let mut greeting = [0; 512];
+                stream.read(&mut greeting).expect("a greeting");
+            }
             stream.set_nonblocking(true).expect("a socket");
             (service, stream)
         })

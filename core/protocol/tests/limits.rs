@@ -257,6 +257,16 @@ fn smtp_bounds() {
 }
 
 #[test]
+fn imap_counts_a_line_that_is_too_long_as_one() {
+    let mut session = imap();
+    session.on(Input::LineTooLong);
+    assert_eq!(session.reached(), Some(Limit::Line));
+    let mut session = imap();
+    session.on(Input::BareNewline);
+    assert_eq!(session.reached(), None);
+}
+
+#[test]
 fn pop3_bounds() {
     let mut session = Pop3Session::new(Arc::new(pop3::Config {
         errors: 3,

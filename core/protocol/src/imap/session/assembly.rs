@@ -185,8 +185,11 @@ impl ImapSession {
         }
         let login = self.state != State::NotAuthenticated;
         let limits = self.config.limits;
-        let assembled = self.assembly.broken(ends, text, &limits, login);
-        self.on_assembled(assembled);
+        match self.assembly.broken(ends, text, &limits, login) {
+            // The line is the limit that was met, if any was.
+            Assembled::Refused { tag, text } => self.misunderstood(&tag, text),
+            assembled => self.on_assembled(assembled),
+        }
     }
 }
 
