@@ -41,7 +41,8 @@ fn attack_06_a_slow_loris_is_shown_the_door_of_every_listener() {
             // Who speaks before the greeting is shown the door for that.
             if PLAIN.contains(&service) {
                 let mut greeting = [0; 512];
-                stream.read(&mut greeting).expect("a greeting");
+                let greeted = stream.read(&mut greeting).expect("a greeting");
+                assert!(greeted > 0, "{service} closed in place of a greeting");
             }
             stream.set_nonblocking(true).expect("a socket");
             (service, stream)
