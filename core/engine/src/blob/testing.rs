@@ -60,6 +60,9 @@ impl Index for FaultyIndex {
     async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error> { self.index.accounts(domain).await }
     async fn destinations(&self, source: &str) -> Result<Vec<String>, Error> { self.index.destinations(source).await }
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> { self.index.aliases(domain).await }
+    async fn directory_entry(&self, source: &str, stable_id: &str) -> Result<Option<DirectoryEntry>, Error> { self.index.directory_entry(source, stable_id).await }
+    async fn directory_entry_of(&self, account: AccountId) -> Result<Option<DirectoryEntry>, Error> { self.index.directory_entry_of(account).await }
+    async fn directory_entries(&self, source: &str) -> Result<Vec<DirectoryEntry>, Error> { self.index.directory_entries(source).await }
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> { self.index.mailboxes(account).await }
     async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error> { self.index.mailbox(account, name).await }
     async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error> { self.index.mailbox_by_id(id).await }

@@ -4,7 +4,7 @@
 
 use super::{
     Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, NAME_LIMIT,
-    Retention, Timestamp,
+    NewEntry, Retention, Timestamp,
 };
 use crate::Error;
 
@@ -53,6 +53,28 @@ pub(super) fn alias_destination(text: &str) -> Result<(), Error> {
         return Err(Error::Invalid("not the destination of an alias"));
     }
     Ok(())
+}
+
+/// What names and describes the entry of a directory.
+pub(super) fn entry(entry: &NewEntry) -> Result<(), Error> {
+    let named = |text: &str| !text.is_empty() && fits(text);
+    if !named(&entry.source) || !named(&entry.stable_id) {
+        return Err(Error::Invalid("not the id of a directory entry"));
+    }
+    column(entry.display_name.as_deref(), "the name is too long")?;
+    column(entry.department.as_deref(), "the department is too long")?;
+    entry
+        .aliases
+        .iter()
+        .try_for_each(|it| address(it).map(drop))
+}
+
+/// The name of a lease or its holder.
+pub(super) fn lease(text: &str) -> Result<(), Error> {
+    match !text.is_empty() && fits(text) {
+        true => Ok(()),
+        false => Err(Error::Invalid("not the name of a lease")),
+    }
 }
 
 fn fits(text: &str) -> bool {
@@ -236,8 +258,13 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::SetAccountActive(_)
         | Change::RemoveAccount(_)
         | Change::AddAlias(_)
-        | Change::RemoveAlias(_) => true,
+        | Change::RemoveAlias(_)
+        | Change::BindEntry(_)
+        | Change::UnbindEntry(_)
+        | Change::RenameAccount(_)
+        | Change::SetEntryActive(_) => true,
         Change::TouchLogin(_)
+        | Change::TakeLease(_)
         | Change::CreateMailbox(_)
         | Change::DeleteMailbox(_)
         | Change::RenameMailbox(_)

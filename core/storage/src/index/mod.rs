@@ -11,6 +11,7 @@ mod change;
 mod check;
 pub mod contract;
 mod domain;
+mod entry;
 mod id;
 mod mailbox;
 mod memory;
@@ -22,6 +23,7 @@ pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention};
 pub use alias::{Addresses, Alias, KnownAddress};
 pub use change::*;
 pub use domain::{AuthType, Domain};
+pub use entry::{DirectoryEntry, NewEntry};
 pub use id::{AccountId, BlobId, DomainId, MailboxId, ModSeq, Timestamp, Uid, UidValidity};
 pub use mailbox::{
     DELIMITER, FIRST_MAILBOXES, INBOX, MAILBOX_LIMIT, Mailbox, NAME_LIMIT, SpecialUse,
@@ -84,6 +86,18 @@ pub trait Index: Send + Sync + 'static {
     }
     /// All aliases by source and destination, of one domain if named.
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error>;
+
+    /// The entry of a directory with this stable id, if an account is bound to it.
+    async fn directory_entry(
+        &self,
+        source: &str,
+        stable_id: &str,
+    ) -> Result<Option<DirectoryEntry>, Error>;
+    /// The entry that an account is bound to.
+    async fn directory_entry_of(&self, account: AccountId)
+    -> Result<Option<DirectoryEntry>, Error>;
+    /// All entries of a directory that accounts are bound to, by account.
+    async fn directory_entries(&self, source: &str) -> Result<Vec<DirectoryEntry>, Error>;
 
     /// All mailboxes of an account by name, INBOX first.
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error>;

@@ -43,6 +43,27 @@ diesel::table! {
         destination -> Text,
         domain_id -> BigInt,
         is_active -> Bool,
+        directory_account -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    directory_entry (account_id) {
+        account_id -> BigInt,
+        source -> Text,
+        stable_id -> Text,
+        display_name -> Nullable<Text>,
+        department -> Nullable<Text>,
+        seen_at -> BigInt,
+        disabled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    lease (name) {
+        name -> Text,
+        holder -> Text,
+        until -> BigInt,
     }
 }
 

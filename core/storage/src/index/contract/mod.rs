@@ -7,6 +7,7 @@
 mod accounts;
 mod blobs;
 mod copies;
+mod directory;
 mod domains;
 mod flags;
 mod mailboxes;
@@ -35,6 +36,7 @@ where
 {
     domains::all(&fresh).await;
     accounts::all(&fresh).await;
+    directory::all(&fresh).await;
     mailboxes::all(&fresh).await;
     messages::all(&fresh).await;
     flags::all(&fresh).await;

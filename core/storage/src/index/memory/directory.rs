@@ -52,6 +52,7 @@ impl State {
         }
         self.aliases
             .retain(|(source, _), _| check::alias_source(source) != Ok(change.name.as_str()));
+        self.forget_alias_owners();
         self.domains.remove(&change.name);
         Ok(Outcome::Done)
     }
@@ -148,6 +149,8 @@ impl State {
             self.mailboxes.remove(&id);
         }
         self.subscriptions.retain(|(it, _)| *it != change.account);
+        self.drop_brought(change.account);
+        self.entries.remove(&change.account);
         self.accounts.remove(&change.account);
         self.last.uid_validity = self.last.uid_validity.max(last);
         Ok(Outcome::Done)
@@ -186,6 +189,7 @@ impl State {
         if self.aliases.len() == before {
             return Err(Error::NotFound("alias"));
         }
+        self.forget_alias_owners();
         Ok(Outcome::Done)
     }
 

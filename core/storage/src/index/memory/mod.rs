@@ -4,6 +4,7 @@
 
 mod blob;
 mod directory;
+mod entry;
 mod message;
 mod name;
 mod retention;
@@ -14,9 +15,9 @@ use std::{
 };
 
 use super::{
-    Account, AccountId, Alias, BlobId, BlobRef, Change, Domain, DomainId, Expunged, Flags, Index,
-    Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome, Overdue, Retention,
-    Timestamp, Uid, check,
+    Account, AccountId, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain, DomainId, Expunged,
+    Flags, Index, Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome, Overdue,
+    Retention, Timestamp, Uid, check,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -36,6 +37,12 @@ struct State {
     accounts: BTreeMap<AccountId, Owner>,
     /// Source and destination, and whether it is active.
     aliases: BTreeMap<(String, String), bool>,
+    /// The accounts whose entries brought aliases.
+    brought: BTreeMap<(String, String), AccountId>,
+    /// Without their aliases.
+    entries: BTreeMap<AccountId, DirectoryEntry>,
+    /// By name: who holds it, and until when.
+    leases: BTreeMap<String, (String, Timestamp)>,
     subscriptions: BTreeSet<(AccountId, String)>,
     mailboxes: BTreeMap<MailboxId, Folder>,
     expunged: BTreeMap<(AccountId, MailboxId, Uid), Gone>,
@@ -183,6 +190,11 @@ impl State {
             Change::TouchLogin(it) => self.touch_login(it),
             Change::AddAlias(it) => self.add_alias(it),
             Change::RemoveAlias(it) => self.remove_alias(it),
+            Change::BindEntry(it) => self.bind_entry(it),
+            Change::UnbindEntry(it) => self.unbind_entry(it),
+            Change::RenameAccount(it) => self.rename_account(it),
+            Change::SetEntryActive(it) => self.set_entry_active(it),
+            Change::TakeLease(it) => self.take_lease(it),
             Change::CreateMailbox(it) => self.create_mailbox(it),
             Change::DeleteMailbox(it) => self.delete_mailbox(it),
             Change::RenameMailbox(it) => self.rename_mailbox(it),
@@ -295,6 +307,31 @@ impl Index for MemoryIndex {
         let wanted =
             all.filter(|it| domain.is_none() || check::alias_source(&it.source).ok() == domain);
         Ok(wanted.collect())
+    }
+
+    async fn directory_entry(
+        &self,
+        source: &str,
+        stable_id: &str,
+    ) -> Result<Option<DirectoryEntry>, Error> {
+        let state = self.state()?;
+        let mut all = state.entries.values();
+        let found = all.find(|it| it.source == source && it.stable_id == stable_id);
+        Ok(found.map(|it| state.entry(it)))
+    }
+
+    async fn directory_entry_of(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<DirectoryEntry>, Error> {
+        let state = self.state()?;
+        Ok(state.entries.get(&account).map(|it| state.entry(it)))
+    }
+
+    async fn directory_entries(&self, source: &str) -> Result<Vec<DirectoryEntry>, Error> {
+        let state = self.state()?;
+        let own = state.entries.values().filter(|it| it.source == source);
+        Ok(own.map(|it| state.entry(it)).collect())
     }
 
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {

@@ -6,6 +6,7 @@ use diesel::{
 };
 
 use super::{
+    alias,
     domain::{self, auth_text, auth_type},
     expunge::{self, Scope},
     fault::{Fault, number},
@@ -18,7 +19,8 @@ use crate::{
     Error,
     index::{
         Account, AccountId, AddAccounts, DomainId, FIRST_MAILBOXES, INBOX, NewAccount, Outcome,
-        RemoveAccount, SetAccountActive, SetPassword, SetQuota, Timestamp, TouchLogin, check,
+        RemoveAccount, RenameAccount, SetAccountActive, SetPassword, SetQuota, Timestamp,
+        TouchLogin, check,
         schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
     },
 };
@@ -160,7 +162,7 @@ pub(super) fn add(conn: &mut SqliteConnection, change: &AddAccounts) -> Result<O
     Ok(Outcome::Accounts(ids))
 }
 
-fn add_one(
+pub(super) fn add_one(
     conn: &mut SqliteConnection,
     new: &NewAccount,
     now: Timestamp,
@@ -247,6 +249,30 @@ pub(super) fn set_active(
             virtual_users::updated_at.eq(Moment(change.now)),
         ))
         .execute(conn)?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn rename(
+    conn: &mut SqliteConnection,
+    change: &RenameAccount,
+) -> Result<Outcome, Fault> {
+    let (_, domain) = check::address(&change.email)?;
+    let domain = domain::id(conn, domain)?;
+    let account = existing(conn, change.account)?;
+    match by_email(conn, &change.email)? {
+        Some(same) if same.id == account.id => return Ok(Outcome::Done),
+        Some(_) => return Err(Error::Exists("account").into()),
+        None => {}
+    }
+    update(virtual_users::table.find(account.id.0))
+        .set((
+            virtual_users::email.eq(&change.email),
+            virtual_users::domain_id.eq(domain),
+            virtual_users::version.eq(virtual_users::version + 1),
+            virtual_users::updated_at.eq(Moment(change.now)),
+        ))
+        .execute(conn)?;
+    alias::redirect(conn, &account.email, &change.email)?;
     Ok(Outcome::Done)
 }
 

@@ -5,7 +5,11 @@ use diesel::{
     dsl::exists, insert_into, select,
 };
 
-use super::{domain, fault::Fault};
+use super::{
+    domain,
+    fault::Fault,
+    sql::{Bind, run},
+};
 use crate::{
     Error,
     index::{
@@ -75,6 +79,29 @@ pub(super) fn add(conn: &mut SqliteConnection, change: &AddAlias) -> Result<Outc
         ))
         .execute(conn)?;
     Ok(Outcome::Done)
+}
+
+/// Lets aliases that lead to one address lead to another; none from there to itself.
+pub(super) fn redirect(conn: &mut SqliteConnection, from: &str, to: &str) -> Result<(), Fault> {
+    let texts = [Bind::Text(to), Bind::Text(from)];
+    // Those of a source that leads to the other address already have nothing left to say.
+    run(
+        conn,
+        "DELETE FROM virtual_aliases WHERE source IN \
+         (SELECT source FROM virtual_aliases WHERE destination = ?) AND destination = ?",
+        &texts,
+    )?;
+    run(
+        conn,
+        "UPDATE virtual_aliases SET destination = ? WHERE destination = ?",
+        &texts,
+    )?;
+    run(
+        conn,
+        "DELETE FROM virtual_aliases WHERE source = ? AND destination = ?",
+        &[Bind::Text(to), Bind::Text(to)],
+    )?;
+    Ok(())
 }
 
 pub(super) fn remove(conn: &mut SqliteConnection, change: &RemoveAlias) -> Result<Outcome, Fault> {

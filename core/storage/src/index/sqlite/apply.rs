@@ -3,7 +3,7 @@
 use diesel::{QueryResult, SqliteConnection, connection::SimpleConnection};
 
 use super::{
-    account, alias, append, blob, copy, domain, expunge,
+    account, alias, append, blob, copy, domain, entry, expunge,
     fault::{Fault, trouble},
     generation::{self, Foreign},
     mailbox, name, restore, retention, store,
@@ -106,6 +106,11 @@ fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
         Change::TouchLogin(it) => account::touch_login(conn, it),
         Change::AddAlias(it) => alias::add(conn, it),
         Change::RemoveAlias(it) => alias::remove(conn, it),
+        Change::BindEntry(it) => entry::bind(conn, it),
+        Change::UnbindEntry(it) => entry::unbind(conn, it),
+        Change::RenameAccount(it) => account::rename(conn, it),
+        Change::SetEntryActive(it) => entry::set_active(conn, it),
+        Change::TakeLease(it) => entry::take_lease(conn, it),
         Change::CreateMailbox(it) => name::create(conn, it),
         Change::DeleteMailbox(it) => name::delete(conn, it),
         Change::RenameMailbox(it) => name::rename(conn, it),

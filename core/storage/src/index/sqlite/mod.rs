@@ -17,6 +17,7 @@ mod blob;
 mod connect;
 mod copy;
 mod domain;
+mod entry;
 mod expunge;
 mod fault;
 mod generation;
@@ -44,9 +45,9 @@ use tokio::{
 
 use self::{connect::Purpose, fault::Fault, generation::Foreign, readers::Readers};
 use super::{
-    Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, Domain, Expunged, INBOX, Index,
-    KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome, Overdue, Retention,
-    Timestamp, Uid,
+    Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
+    Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome,
+    Overdue, Retention, Timestamp, Uid,
 };
 use crate::Error;
 
@@ -266,6 +267,28 @@ impl Index for SqliteIndex {
         let domain = domain.map(str::to_owned);
         self.read(move |conn| alias::all(conn, domain.as_deref()))
             .await
+    }
+
+    async fn directory_entry(
+        &self,
+        source: &str,
+        stable_id: &str,
+    ) -> Result<Option<DirectoryEntry>, Error> {
+        let (source, stable_id) = (source.to_owned(), stable_id.to_owned());
+        self.read(move |conn| entry::by_id(conn, &source, &stable_id))
+            .await
+    }
+
+    async fn directory_entry_of(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<DirectoryEntry>, Error> {
+        self.read(move |conn| entry::of(conn, account)).await
+    }
+
+    async fn directory_entries(&self, source: &str) -> Result<Vec<DirectoryEntry>, Error> {
+        let source = source.to_owned();
+        self.read(move |conn| entry::all(conn, &source)).await
     }
 
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {
