@@ -77,9 +77,10 @@ pub async fn store(config: &Config) -> Result<Option<Arc<dyn BlobStore>>, Failur
             Ok(Some(Arc::new(FilesystemStore::open(root).await?)))
         }
         Store::Filesystem { .. } => Ok(None),
-        Store::S3(_) => Err(Failure::new(
-            "store.kind s3 is not available in this version",
-        )),
+        Store::S3(s3) => {
+            let opened = postrider::blob::open_s3(s3).await;
+            Ok(Some(opened.map_err(Failure::new)?))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod fsck;
 mod gc;
+mod open;
 mod pool;
 mod spool;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use fsck::{
     OrphanFate, Repair, Summarize, WrongQuota,
 };
 pub use gc::{Reaped, Reaper, ReaperSettings};
+pub use open::open_s3;
 pub use pool::{BlobPool, PoolLimits};
 pub use spool::{Spool, SpoolError, Spooled, Spools};
 

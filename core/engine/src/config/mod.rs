@@ -44,7 +44,7 @@ pub use problem::{Place, Problem, Severity};
 pub use queues::Queues;
 pub use service::{Program, Service, TlsRule, UnknownProgram, UnknownService};
 pub use smtp::Smtp;
-pub use store::{S3, Store};
+pub use store::{Cache, Consistency, S3, Store};
 pub use tls::{Certificate, Tls, TlsVersion, UnknownTlsVersion};
 
 use std::{

@@ -427,7 +427,7 @@ fn parts_to_come_are_checked_and_refused() {
         problems(
             "[store]\nkind = \"s3\"\nbucket = \"mailboxes\"\nendpoint = \"https://minio.example.com\"\naccess_key = \"${PASSWORD}\"\nsecret_key = \"${PASSWORD}\""
         ),
-        ["2:8: store.kind s3 is not available in this version; use \"filesystem\""]
+        [""; 0]
     );
     assert_eq!(
         problems(
@@ -436,7 +436,6 @@ fn parts_to_come_are_checked_and_refused() {
         [
             "1:1: store.access_key (or store.access_key_file) is missing",
             "1:1: store.secret_key (or store.secret_key_file) is missing",
-            "2:8: store.kind s3 is not available in this version; use \"filesystem\"",
             "3:8: store.root belongs to store.kind \"filesystem\", not \"s3\"",
             "4:10: store.bucket: not the name of a bucket; 3 to 63 lower-case letters, digits, dots and hyphens",
             "5:12: store.endpoint: must be a URL such as \"https://minio.example.com\"",
@@ -445,6 +444,32 @@ fn parts_to_come_are_checked_and_refused() {
     assert_eq!(
         problems("[store]\nbucket = \"b\""),
         ["2:10: store.bucket belongs to store.kind \"s3\""]
+    );
+    assert_eq!(
+        problems("[store]\ntimeout = \"3s\"\n[store.cache]\nsize = \"1GiB\""),
+        [
+            "2:11: store.timeout belongs to store.kind \"s3\"",
+            "3:8: store.cache belongs to store.kind \"s3\"",
+        ]
+    );
+    let s3 = "[store]\nkind = \"s3\"\nbucket = \"mail\"\naccess_key = \"${PASSWORD}\"\nsecret_key = \"${PASSWORD}\"\n";
+    assert_eq!(
+        problems(&format!(
+            "{s3}endpoint = \"http://minio\"\nconsistency = \"maybe\"\npart_size = \"1MiB\"\n[store.cache]\ndir = \"/c\""
+        )),
+        [
+            "6:12: store.endpoint: mail goes there in clear; use https://",
+            "7:15: store.consistency: \"maybe\": unknown consistency; known are strong and eventual",
+            "8:13: store.part_size: 1MiB is out of range, it must lie between 5MiB and 1GiB",
+            "10:7: store.cache.dir: without store.cache.size nothing is kept there",
+        ]
+    );
+    let ca = problems(&format!(
+        "{s3}endpoint = \"https://minio\"\nca_file = \"/dev/null\""
+    ));
+    assert_eq!(
+        ca,
+        ["7:11: store.ca_file: /dev/null holds no certificate in PEM"]
     );
     assert_eq!(problems("[store]\nkind = \"tape\"").len(), 1);
     let ldap = "[auth.ldap]\nurl = \"ldaps://ldap.example.com\"\nbind_dn = \"cn=p\"\nbind_password = \"${PASSWORD}\"\nbase_dn = \"dc=x\"\n";

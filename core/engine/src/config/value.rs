@@ -189,6 +189,7 @@ from_text! {
     super::Program: "the name of a program",
     super::Service: "the name of a service",
     super::TlsVersion: "a version of TLS",
+    super::store::Consistency: "a consistency",
     super::store::Kind: "a kind of store",
 }
 

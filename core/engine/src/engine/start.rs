@@ -68,6 +68,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
             writes: queues.store_writes as usize,
             reads: queues.store_reads as usize,
             octets: ByteCount::bytes(queues.store_memory.0),
+            adaptive: matches!(config.store, Store::S3(_)),
             ..PoolLimits::default()
         },
     );
@@ -194,10 +195,14 @@ async fn open_store(
     if let Some(store) = given {
         return Ok(store);
     }
-    let Store::Filesystem { root } = &config.store else {
-        return Err(StartError::Unsupported(
-            "store.kind: s3 is not available in this version; use filesystem".into(),
-        ));
+    let root = match &config.store {
+        Store::Filesystem { root } => root,
+        Store::S3(s3) => {
+            let s3 = s3.clone();
+            let open = runtime.spawn(async move { crate::blob::open_s3(&s3).await });
+            let opened = open.await.map_err(|gone| storage("store", gone))?;
+            return opened.map_err(|error| storage("store", error));
+        }
     };
     let root = root.clone();
     let open = runtime.spawn(async move { FilesystemStore::open(root).await });

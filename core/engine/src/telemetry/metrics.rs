@@ -105,6 +105,7 @@ metrics! {
     STORE_BYTES = "postrider_store_bytes_total", Counter, Bytes, "Octets moved to and from the store, by operation.";
     STORE_ERRORS = "postrider_store_errors_total", Counter, Count, "Operations of the store that failed, by operation and reason (not_found, unavailable, corrupt, refused, deadline).";
     STORE_WAITING = "postrider_store_waiting", Gauge, Count, "Operations that wait for a permit of the store.";
+    STORE_PERMITS = "postrider_store_permits", Gauge, Count, "Operations that the store may work on at a time, as its latency allows, by kind (read, write).";
     STORE_PERMITS_TAKEN = "postrider_store_permits_taken", Gauge, Count, "Operations that the store works on, by kind (read, write).";
     MEMORY_IN_FLIGHT = "postrider_memory_in_flight_bytes", Gauge, Bytes, "Octets of message bodies held in memory, of limits.memory.";
     MEMORY_LIMIT = "postrider_memory_in_flight_limit_bytes", Gauge, Bytes, "Octets of message bodies that may be held in memory: limits.memory.";

@@ -4,17 +4,23 @@
 //!
 //! Every store passes the suite in [`contract`], the one in memory first.
 
+mod cache;
 #[doc(hidden)]
 pub mod contract;
+mod deadline;
 mod filesystem;
 mod key;
 mod memory;
 mod name;
+mod s3;
 mod source;
 
+pub use cache::CachedStore;
+pub use deadline::{deadline, until};
 pub use filesystem::FilesystemStore;
 pub use key::{BlobKey, KEY_LIMIT, Unique};
 pub use memory::{Fault, MemoryStore, Operation};
+pub use self::s3::{Refusal, S3Settings, S3Store};
 
 use std::{ops::Range, path::PathBuf};
 

@@ -1,9 +1,8 @@
 //! What the pool counts, under the names of the table in `telemetry::metrics`.
 
-use std::time::Instant;
-
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use postrider_storage::Error;
+use tokio::time::Instant;
 
 use crate::telemetry::metrics::{
     STORE_BYTES, STORE_ERRORS, STORE_PERMITS_TAKEN, STORE_SECONDS, STORE_WAITING,

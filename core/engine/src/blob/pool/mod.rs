@@ -7,6 +7,7 @@
 //! **On failure.** A deadline that passes is [`Error::Unavailable`]: before the permit nothing was done, afterwards the outcome is
 //! unknown and the same put may be repeated. A store that panics is unavailable too.
 
+mod adapt;
 mod meter;
 mod permit;
 
@@ -17,9 +18,10 @@ use std::{fmt, future::Future, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream, stream::BoxStream};
+use metrics::gauge;
 use postrider_storage::{
     Error,
-    blob::{BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten},
+    blob::{self, BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -30,7 +32,10 @@ use self::{
     meter::{Meter, Meters},
     permit::{Permit, Permits},
 };
-use crate::actor::{ByteCount, ServiceRuntime};
+use crate::{
+    actor::{ByteCount, ServiceRuntime},
+    telemetry::metrics::STORE_PERMITS,
+};
 
 /// Picks an operation's figures.
 type Pick = fn(&Meters) -> &Meter;
@@ -39,6 +44,8 @@ type Pick = fn(&Meters) -> &Meter;
 const CHUNKS_AHEAD: usize = 4;
 /// Entries of a listing held ready.
 const LISTED_AHEAD: usize = 256;
+/// Octets of a put up to which its time says how the store is.
+const TELLING: u64 = 256 << 10;
 
 /// What a [`BlobPool`] lets through at a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +58,8 @@ pub struct PoolLimits {
     pub octets: ByteCount,
     /// How long the store may take from one chunk of a get to the next.
     pub stall: Duration,
+    /// Whether fewer are let through while the store answers later than usual, or not at all.
+    pub adaptive: bool,
 }
 
 impl Default for PoolLimits {
@@ -60,6 +69,7 @@ impl Default for PoolLimits {
             reads: 256,
             octets: ByteCount::mib(256),
             stall: Duration::from_secs(60),
+            adaptive: false,
         }
     }
 }
@@ -79,12 +89,14 @@ struct Inner {
 impl BlobPool {
     /// A pool in front of `store`, whose work is done on `service`. Limits of zero count as one.
     pub fn new(store: Arc<dyn BlobStore>, service: ServiceRuntime, limits: PoolLimits) -> Self {
+        let meters = Meters::new();
+        let places = |kind| gauge!(STORE_PERMITS, "kind" => kind);
         Self(Arc::new(Inner {
             store,
             service,
             stall: limits.stall,
-            permits: Permits::new(&limits),
-            meters: Meters::new(),
+            permits: Permits::new(&limits, places("write"), places("read")),
+            meters,
         }))
     }
 
@@ -108,7 +120,7 @@ impl BlobPool {
             inner.meters.put_octets.increment(written.size);
             Ok(written)
         };
-        self.run(permit, pick, deadline, work).await
+        self.run((permit, octets), pick, deadline, work).await
     }
 
     /// [`BlobStore::get`], begun before `deadline`.
@@ -168,7 +180,8 @@ impl BlobPool {
             inner.meters.get_octets.increment(octets);
             Ok(read)
         };
-        self.run(permit, pick, deadline, work).await
+        // Of many bodies nobody knows how long they usually take.
+        self.run((permit, u64::MAX), pick, deadline, work).await
     }
 
     /// [`BlobStore::delete`], answered before `deadline`.
@@ -180,7 +193,8 @@ impl BlobPool {
         let permit = self.write(0, pick, deadline).await?;
         let (inner, key) = (self.0.clone(), key.clone());
         let work = async move { inner.store.delete(&key).await };
-        self.run(permit, pick, deadline, work).await
+        // Takes another time than a put, which is what the places follow.
+        self.run((permit, u64::MAX), pick, deadline, work).await
     }
 
     /// [`BlobStore::meta`], answered before `deadline`.
@@ -192,7 +206,7 @@ impl BlobPool {
         let permit = self.read(pick, deadline).await?;
         let (inner, key) = (self.0.clone(), key.clone());
         let work = async move { inner.store.meta(&key).await };
-        self.run(permit, pick, deadline, work).await
+        self.run((permit, 0), pick, deadline, work).await
     }
 
     /// [`BlobStore::list`], begun before `deadline`.
@@ -219,8 +233,8 @@ impl BlobPool {
     pub async fn probe(&self, deadline: Instant) -> Result<(), Error> {
         let inner = self.0.clone();
         let work = async move { inner.store.probe().await };
-        self.run(Permit::default(), |meters| &meters.probe, deadline, work)
-            .await
+        let pick: Pick = |meters| &meters.probe;
+        self.run((Permit::default(), 0), pick, deadline, work).await
     }
 
     async fn write(&self, octets: u64, pick: Pick, deadline: Instant) -> Result<Permit, Error> {
@@ -250,20 +264,22 @@ impl BlobPool {
         })
     }
 
-    /// Runs one operation on the service runtime; the permit goes with it, whoever still waits.
+    /// Runs one operation on the service runtime; the permit goes with it, whoever still waits, and learns from it, if so many octets
+    /// are few enough.
     async fn run<T: Send + 'static>(
         &self,
-        permit: Permit,
+        (permit, octets): (Permit, u64),
         pick: Pick,
         deadline: Instant,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let inner = self.0.clone();
         let task = self.0.service.spawn(async move {
-            let _held = permit;
-            let begun = std::time::Instant::now();
-            let outcome = work.await;
+            let begun = Instant::now();
+            let outcome = blob::until(deadline, work).await;
             pick(&inner.meters).answered(begun, &outcome);
+            permit.learn(begun, &outcome, octets);
+            drop(permit);
             outcome
         });
         let task = async {
@@ -285,9 +301,10 @@ impl BlobPool {
         let (opened, is_open) = oneshot::channel();
         let inner = self.0.clone();
         self.0.service.spawn(async move {
-            let begun = std::time::Instant::now();
-            let outcome = open.await;
+            let begun = Instant::now();
+            let outcome = blob::until(deadline, open).await;
             pick(&inner.meters).answered(begun, &outcome);
+            permit.learn(begun, &outcome, 0);
             let (sender, receiver) = mpsc::channel(ahead);
             let outcome = outcome.map(|items| (items, receiver));
             let (answer, items) = match outcome {

@@ -33,6 +33,7 @@ fn few() -> PoolLimits {
         reads: 1,
         octets: ByteCount::kib(10),
         stall: Duration::from_millis(100),
+        ..PoolLimits::default()
     }
 }
 
