@@ -78,8 +78,8 @@ pub async fn store(config: &Config) -> Result<Option<Arc<dyn BlobStore>>, Failur
         }
         Store::Filesystem { .. } => Ok(None),
         Store::S3(s3) => {
-            let opened = postrider::blob::open_s3(s3).await;
-            Ok(Some(opened.map_err(Failure::new)?))
+            let opened = postrider::blob::look_into_s3(s3);
+            Ok(Some(Arc::new(opened.map_err(Failure::new)?)))
         }
     }
 }

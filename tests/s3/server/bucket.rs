@@ -120,7 +120,9 @@ impl Bucket {
         let mut answer = match request.header("range") {
             None => Response::new(200, object.octets.clone()),
             Some(range) => {
-                let range = range.strip_prefix("bytes=").and_then(|it| it.split_once('-'));
+                let range = range
+                    .strip_prefix("bytes=")
+                    .and_then(|it| it.split_once('-'));
                 let parsed = range.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
                 let Some((first, last)) = parsed.filter(|(a, b): &(usize, usize)| a <= b) else {
                     return Response::refusal(400, "InvalidArgument");
@@ -146,7 +148,10 @@ impl Bucket {
         }
         let prefix = request.parameter("prefix").unwrap_or_default();
         let after = request.parameter("continuation-token").unwrap_or_default();
-        let mut found = self.objects.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
+        let mut found = self
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(&prefix) && **key > after);
         let page: Vec<_> = found.by_ref().take(self.page).collect();
         let truncated = found.next().is_some();
         let mut xml = format!(
@@ -193,7 +198,9 @@ impl Bucket {
     }
 
     fn part(&mut self, id: &str, request: &Request) -> Response {
-        let number = request.parameter("partNumber").and_then(|it| it.parse().ok());
+        let number = request
+            .parameter("partNumber")
+            .and_then(|it| it.parse().ok());
         let (Some(upload), Some(number)) = (self.uploads.get_mut(id), number) else {
             return Response::refusal(404, "NoSuchUpload");
         };
@@ -237,7 +244,9 @@ impl Bucket {
         self.objects.insert(key, object);
         Response::new(
             200,
-            format!("<CompleteMultipartUploadResult><ETag>&quot;{etag}&quot;</ETag></CompleteMultipartUploadResult>"),
+            format!(
+                "<CompleteMultipartUploadResult><ETag>&quot;{etag}&quot;</ETag></CompleteMultipartUploadResult>"
+            ),
         )
     }
 }
@@ -248,5 +257,7 @@ fn meta(request: &Request) -> Vec<(String, String)> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

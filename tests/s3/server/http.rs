@@ -82,8 +82,13 @@ impl Request {
 
     /// A parameter of the query, decoded.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let mut pairs = self.query.split('&').map(|it| it.split_once('=').unwrap_or((it, "")));
-        pairs.find(|(it, _)| *it == name).map(|(_, value)| decode(value))
+        let mut pairs = self
+            .query
+            .split('&')
+            .map(|it| it.split_once('=').unwrap_or((it, "")));
+        pairs
+            .find(|(it, _)| *it == name)
+            .map(|(_, value)| decode(value))
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-pub use self::bucket::Bucket;
+pub use self::bucket::{Bucket, Object};
 use self::http::{Request, Response};
 
 pub const ACCESS: &str = "AKIATEST";

@@ -33,7 +33,10 @@ pub fn check(request: &Request, access: &str, secret: &str, region: &str) -> Res
         name == "host" || name == "content-md5" || name == "range" || name.starts_with("x-amz-")
     };
     let sent = request.headers.iter().map(|(name, _)| name.as_str());
-    if sent.filter(|name| must(name)).any(|name| !names.contains(&name)) || !names.contains(&"host")
+    if sent
+        .filter(|name| must(name))
+        .any(|name| !names.contains(&name))
+        || !names.contains(&"host")
     {
         return Err(denied);
     }
@@ -85,7 +88,11 @@ fn query(text: &str) -> String {
     let mut pairs: Vec<_> = pairs
         .map(|it| {
             let (name, value) = it.split_once('=').unwrap_or((it, ""));
-            format!("{}={}", encode(&decode(name), false), encode(&decode(value), false))
+            format!(
+                "{}={}",
+                encode(&decode(name), false),
+                encode(&decode(value), false)
+            )
         })
         .collect();
     pairs.sort();

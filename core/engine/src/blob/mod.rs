@@ -21,7 +21,7 @@ pub use fsck::{
     OrphanFate, Repair, Summarize, WrongQuota,
 };
 pub use gc::{Reaped, Reaper, ReaperSettings};
-pub use open::open_s3;
+pub use open::{look_into_s3, open_s3};
 pub use pool::{BlobPool, PoolLimits};
 pub use spool::{Spool, SpoolError, Spooled, Spools};
 

@@ -200,7 +200,9 @@ pub(super) fn read(root: &Table<'_>, data_dir: &Path) -> Store {
         None if table.has("kind") => filesystem(folder),
         _ => {
             let found = S3_KEYS.map(|key| table.value(key)).into_iter().flatten();
-            for value in found.chain(table.value("cache")) {
+            let cache = table.table("cache");
+            let kept = ["dir", "size"].map(|key| cache.value(key));
+            for value in found.chain(kept.into_iter().flatten()) {
                 let message = format!("{} belongs to store.kind \"s3\"", value.path);
                 source.error(Some(value.at), message);
             }

@@ -449,7 +449,7 @@ fn parts_to_come_are_checked_and_refused() {
         problems("[store]\ntimeout = \"3s\"\n[store.cache]\nsize = \"1GiB\""),
         [
             "2:11: store.timeout belongs to store.kind \"s3\"",
-            "3:8: store.cache belongs to store.kind \"s3\"",
+            "4:8: store.cache.size belongs to store.kind \"s3\"",
         ]
     );
     let s3 = "[store]\nkind = \"s3\"\nbucket = \"mail\"\naccess_key = \"${PASSWORD}\"\nsecret_key = \"${PASSWORD}\"\n";

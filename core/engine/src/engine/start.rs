@@ -16,7 +16,7 @@ use crate::actor::{
     Arbiters, Budget, ByteCount, Escalation, ServiceRuntime, Stage, Stages, Supervisor,
 };
 use crate::auth::{self, Authenticator, Hasher};
-use crate::blob::{BlobPool, PoolLimits, Spools};
+use crate::blob::{BlobPool, PoolLimits, Spools, open_s3};
 use crate::config::{Bind, Config, DatabaseUrl, Program, Service, Store};
 use crate::delivery::Delivery;
 use crate::directory::Directory;
@@ -53,7 +53,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
 
     make_data_dir(&config, &runtime).await?;
     let index = open_index(&config, parts.index, &runtime).await?;
-    let store = open_store(&config, parts.store, &runtime).await?;
+    let store = open_store(&config, parts.store, &parts.programs, &runtime).await?;
     let spools = Spools::open(config.data_dir.join("spool"), runtime.clone())
         .await
         .map_err(|error| storage("spool", error))?;
@@ -190,6 +190,7 @@ async fn open_index(
 async fn open_store(
     config: &Config,
     given: Option<Arc<dyn BlobStore>>,
+    programs: &[Program],
     runtime: &ServiceRuntime,
 ) -> Result<Arc<dyn BlobStore>, StartError> {
     if let Some(store) = given {
@@ -198,8 +199,8 @@ async fn open_store(
     let root = match &config.store {
         Store::Filesystem { root } => root,
         Store::S3(s3) => {
-            let s3 = s3.clone();
-            let open = runtime.spawn(async move { crate::blob::open_s3(&s3).await });
+            let (s3, program) = (s3.clone(), program_name(programs));
+            let open = runtime.spawn(async move { open_s3(&s3, program).await });
             let opened = open.await.map_err(|gone| storage("store", gone))?;
             return opened.map_err(|error| storage("store", error));
         }
@@ -210,6 +211,14 @@ async fn open_store(
     let store = Arc::new(opened.map_err(|error| storage("store", error))?);
     runtime.handle().spawn(sweep(store.clone()));
     Ok(store)
+}
+
+/// Who this process is, by what it serves.
+fn program_name(programs: &[Program]) -> &'static str {
+    match programs {
+        [program] => program.name(),
+        _ => "postrider",
+    }
 }
 
 /// Removes what interrupted writes left behind, now and every day.

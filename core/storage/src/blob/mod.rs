@@ -15,12 +15,12 @@ mod name;
 mod s3;
 mod source;
 
+pub use self::s3::{Refusal, S3Settings, S3Store};
 pub use cache::CachedStore;
 pub use deadline::{deadline, until};
 pub use filesystem::FilesystemStore;
 pub use key::{BlobKey, KEY_LIMIT, Unique};
 pub use memory::{Fault, MemoryStore, Operation};
-pub use self::s3::{Refusal, S3Settings, S3Store};
 
 use std::{ops::Range, path::PathBuf};
 

@@ -6,12 +6,10 @@
 //!
 //! **Bounds.** From an eighth of the configured number to all of it. No clock: who asks says when.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-/// Answers over which the usual time is learnt.
-const MEMORY: f64 = 100.0;
+/// Seconds over which the usual time is learnt.
+const MEMORY: f64 = 30.0;
 /// Answers over which the present time is.
 const RECENT: f64 = 10.0;
 /// How many times the usual an answer may take.
@@ -33,7 +31,9 @@ pub(super) struct Adapt {
     usual: f64,
     /// Seconds, of late.
     recent: f64,
+    /// Up to [`RECENT`].
     answers: f64,
+    last: Option<Instant>,
     cut: Option<Instant>,
 }
 
@@ -48,6 +48,7 @@ impl Adapt {
             usual: 0.0,
             recent: 0.0,
             answers: 0.0,
+            last: None,
             cut: None,
         }
     }
@@ -57,16 +58,26 @@ impl Adapt {
         self.window.round() as usize
     }
 
-    /// The store has answered after `took`, while it had so many operations.
-    pub(super) fn answered(&mut self, took: Duration, working: usize) {
-        let took = took.as_secs_f64().max(SHORTEST);
-        self.answers = (self.answers + 1.0).min(MEMORY);
-        self.recent += (took - self.recent) / self.answers.min(RECENT);
+    /// The store has answered at `now` what was asked at `begun`, while it had so many operations.
+    pub(super) fn answered(&mut self, begun: Instant, now: Instant, working: usize) {
+        let took = now
+            .saturating_duration_since(begun)
+            .as_secs_f64()
+            .max(SHORTEST);
+        self.answers = (self.answers + 1.0).min(RECENT);
+        self.recent += (took - self.recent) / self.answers;
+        let gap = self.last.map_or(0.0, |last| {
+            now.saturating_duration_since(last).as_secs_f64()
+        });
+        self.last = Some(now);
+        if self.answers < RECENT {
+            self.usual = self.recent;
+        }
         if self.usual > TOLERANCE * self.recent {
             // Better than we remember.
             self.usual *= 0.9;
         }
-        self.usual += (took - self.usual) / self.answers;
+        self.usual += (self.recent - self.usual) * (1.0 - (-gap / MEMORY).exp());
         let gradient = (TOLERANCE * self.usual / self.recent).clamp(0.5, 1.0);
         let goal = self.window * gradient + self.window.sqrt();
         // A window that nobody fills says nothing about a larger one.
@@ -92,82 +103,98 @@ impl Adapt {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BinaryHeap;
+    use std::{collections::BinaryHeap, time::Duration};
 
     use super::*;
 
-    /// A store that serves so many at a time, each in `time`; more than that share it.
+    /// A store that serves so many at a time, each in `time` seconds; more than that share it. Asked as much as the window allows.
     struct Model {
         places: f64,
         time: f64,
+        now: f64,
+        zero: Instant,
     }
 
-    /// Keeps the window full for some seconds; operations done, and the window at the end.
-    fn run(adapt: &mut Adapt, store: &Model, seconds: f64) -> (usize, usize) {
-        let (mut now, mut done) = (0.0_f64, 0);
-        // Nanoseconds, negated: the earliest end first.
-        let mut ends: BinaryHeap<(i64, i64)> = BinaryHeap::new();
-        loop {
-            while ends.len() < adapt.window() {
-                let crowd = (ends.len() as f64 + 1.0) / store.places;
-                let end = now + store.time * crowd.max(1.0);
-                ends.push((-(end * 1e9) as i64, (now * 1e9) as i64));
+    impl Model {
+        fn new(places: f64, time: f64) -> Self {
+            Self {
+                places,
+                time,
+                now: 0.0,
+                zero: Instant::now(),
             }
-            let (end, begun) = ends.pop().expect("the window is never empty");
-            now = -end as f64 / 1e9;
-            if now > seconds {
-                return (done, adapt.window());
+        }
+
+        /// Goes on for some seconds; operations done, and the window at the end.
+        fn run(&mut self, adapt: &mut Adapt, seconds: f64) -> (usize, usize) {
+            let (until, mut done) = (self.now + seconds, 0);
+            let at = |seconds: f64| Duration::from_secs_f64(seconds);
+            // Nanoseconds, the ends negated: the earliest comes first.
+            let mut ends: BinaryHeap<(i64, i64)> = BinaryHeap::new();
+            loop {
+                while ends.len() < adapt.window() {
+                    let crowd = (ends.len() as f64 + 1.0) / self.places;
+                    let end = self.now + self.time * crowd.max(1.0);
+                    ends.push((-(end * 1e9) as i64, (self.now * 1e9) as i64));
+                }
+                let (end, begun) = ends.pop().expect("the window is never empty");
+                self.now = -end as f64 / 1e9;
+                if self.now > until {
+                    return (done, adapt.window());
+                }
+                done += 1;
+                let begun = self.zero + at(begun as f64 / 1e9);
+                adapt.answered(begun, self.zero + at(self.now), ends.len() + 1);
             }
-            done += 1;
-            let took = Duration::from_nanos((-end - begun) as u64);
-            adapt.answered(took, ends.len() + 1);
         }
     }
 
     #[test]
     fn a_store_that_keeps_up_gets_everything() {
         let mut adapt = Adapt::new(64);
-        let store = Model {
-            places: 1000.0,
-            time: 0.01,
-        };
-        assert_eq!(run(&mut adapt, &store, 5.0).1, 64);
+        let mut store = Model::new(1000.0, 0.01);
+        assert_eq!(store.run(&mut adapt, 5.0).1, 64);
+    }
+
+    #[test]
+    fn a_crowded_store_is_asked_for_less_and_does_as_much() {
+        let mut adapt = Adapt::new(64);
+        let mut store = Model::new(1000.0, 0.01);
+        store.run(&mut adapt, 5.0);
+        store.places = 8.0;
+        let (done, window) = store.run(&mut adapt, 5.0);
+        assert!(window <= 16, "{window}");
+        assert!(done >= 3900, "{done} of 4000");
     }
 
     #[test]
     fn a_store_that_slows_is_spared_then_taken_as_it_is() {
         let mut adapt = Adapt::new(64);
-        let mut store = Model {
-            places: 1000.0,
-            time: 0.01,
-        };
-        run(&mut adapt, &store, 5.0);
+        let mut store = Model::new(1000.0, 0.01);
+        store.run(&mut adapt, 5.0);
         store.time = 2.0;
-        let (_, window) = run(&mut adapt, &store, 4.5);
-        assert!(window <= 16, "{window}");
-        let (_, window) = run(&mut adapt, &store, 60.0);
+        let (_, window) = store.run(&mut adapt, 5.0);
+        assert_eq!(window, 8);
+        let (_, window) = store.run(&mut adapt, 35.0);
         assert!(window >= 48, "slow by nature: {window}");
         // Well again: at once as before.
         store.time = 0.01;
-        let (done, window) = run(&mut adapt, &store, 1.0);
+        let (done, window) = store.run(&mut adapt, 1.0);
         assert!(window == 64 && done > 3000, "{window}, {done} done");
     }
 
     #[test]
     fn back_within_a_second_from_the_least() {
         let mut adapt = Adapt::new(64);
-        let store = Model {
-            places: 1000.0,
-            time: 0.01,
-        };
-        run(&mut adapt, &store, 1.0);
+        let mut store = Model::new(1000.0, 0.01);
+        store.run(&mut adapt, 1.0);
         let mut now = Instant::now();
         for _ in 0..20 {
             adapt.failed(now, now);
             now += Duration::from_secs(1);
         }
         assert_eq!(adapt.window(), 8);
-        assert_eq!(run(&mut adapt, &store, 1.0).1, 64);
+        assert_eq!(store.run(&mut adapt, 1.0).1, 64);
     }
 
     #[test]
@@ -178,7 +205,10 @@ mod tests {
             adapt.failed(begun, begun + Duration::from_secs(1));
         }
         assert_eq!(adapt.window(), 45);
-        adapt.failed(begun + Duration::from_secs(1), begun + Duration::from_secs(2));
+        adapt.failed(
+            begun + Duration::from_secs(1),
+            begun + Duration::from_secs(2),
+        );
         assert_eq!(adapt.window(), 31);
     }
 
@@ -189,13 +219,13 @@ mod tests {
         adapt.failed(begun, begun);
         let window = adapt.window();
         for _ in 0..1000 {
-            adapt.answered(Duration::from_millis(10), 1);
+            adapt.answered(begun, begun + Duration::from_millis(10), 1);
         }
         assert_eq!(adapt.window(), window, "nobody needed more");
         for most in [0, 1, 2, 3] {
             let mut adapt = Adapt::new(most);
             adapt.failed(begun, begun);
-            adapt.answered(Duration::from_secs(60), 1);
+            adapt.answered(begun, begun + Duration::from_secs(60), 1);
             assert!(adapt.window() >= 1);
         }
     }

@@ -140,7 +140,7 @@ impl Lane {
         let free = self.places.available_permits();
         let working = (adapting.now + adapting.owed).saturating_sub(free);
         match well {
-            true => adapting.adapt.answered(now - begun, working),
+            true => adapting.adapt.answered(begun, now, working),
             false => adapting.adapt.failed(begun, now),
         }
         let wanted = adapting.adapt.window();
@@ -242,8 +242,7 @@ mod tests {
         let lane = lane(16);
         let mut held = Vec::new();
         for round in 0..500u64 {
-            if let Ok(Ok(place)) =
-                tokio::time::timeout(Duration::from_millis(1), lane.take()).await
+            if let Ok(Ok(place)) = tokio::time::timeout(Duration::from_millis(1), lane.take()).await
             {
                 held.push(place);
             }
@@ -255,7 +254,11 @@ mod tests {
             }
             let adapting = lane.adapting().unwrap();
             let free = lane.places.available_permits();
-            assert_eq!(adapting.now + adapting.owed, free + held.len(), "round {round}");
+            assert_eq!(
+                adapting.now + adapting.owed,
+                free + held.len(),
+                "round {round}"
+            );
             assert!(adapting.now <= 16 && adapting.now >= 2);
         }
         held.clear();

@@ -179,6 +179,102 @@ async fn a_slow_reader_hinders_nobody() {
     assert!(rest > (1 << 20), "what was slow is whole");
 }
 
+#[tokio::test]
+async fn attack_44_a_store_that_fails_is_asked_for_less_and_soon_for_more_again() {
+    let store = MemoryStore::new();
+    let limits = PoolLimits {
+        writes: 16,
+        adaptive: true,
+        ..PoolLimits::default()
+    };
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let pool = metrics::with_local_recorder(&recorder, || pool(&store, limits));
+    let shown = |places: usize| {
+        let line = format!("postrider_store_permits{{kind=\"write\"}} {places}\n");
+        let text = recorder.handle().render();
+        assert!(text.contains(&line), "{line} not in\n{text}");
+    };
+    shown(16);
+    for _ in 0..10 {
+        store.fault(Operation::Put, Fault::Fail);
+        assert!(unavailable(put(&pool, 100, later()).await));
+    }
+    assert_eq!(pool.0.permits.free().0, 2);
+    shown(2);
+    // Reads have places of their own, and say nothing of writes.
+    assert_eq!(pool.0.permits.free().1, 256);
+    for _ in 0..40 {
+        let puts = future::join_all((0..16).map(|_| put(&pool, 100, later()))).await;
+        assert!(puts.iter().all(Result::is_ok));
+    }
+    assert!(pool.0.permits.free().0 > 8, "{:?}", pool.0.permits.free());
+    // What the index or a key is to blame for, the store is not.
+    let (key, _) = source(3).await;
+    let before = pool.0.permits.free().1;
+    for _ in 0..10 {
+        assert_eq!(get(&pool, &key, 3).await, Err(Error::NotFound("body")));
+    }
+    assert_eq!(pool.0.permits.free().1, before);
+}
+
+/// A store that repeats until nobody waits any longer.
+#[derive(Debug)]
+struct Patient;
+
+impl Patient {
+    async fn wait(&self) -> Error {
+        let until = blob::deadline().expect("somebody said how long");
+        tokio::time::sleep_until(until - Duration::from_millis(20)).await;
+        Error::Unavailable("tried until the end".to_owned())
+    }
+}
+
+#[async_trait::async_trait]
+impl BlobStore for Patient {
+    async fn put(&self, _: &BlobKey, _: BlobSource, _: &BlobMeta) -> Result<BlobWritten, Error> {
+        Err(self.wait().await)
+    }
+    async fn get(&self, _: &BlobKey, _: Range<u64>) -> Result<BlobStream, Error> {
+        Err(self.wait().await)
+    }
+    async fn delete(&self, _: &BlobKey) -> Result<(), Error> {
+        Err(self.wait().await)
+    }
+    async fn meta(&self, _: &BlobKey) -> Result<BlobMeta, Error> {
+        Err(self.wait().await)
+    }
+    async fn list(
+        &self,
+        _: &str,
+    ) -> Result<BoxStream<'static, Result<(BlobKey, u64), Error>>, Error> {
+        Err(self.wait().await)
+    }
+    async fn probe(&self) -> Result<(), Error> {
+        Err(self.wait().await)
+    }
+}
+
+#[tokio::test]
+async fn a_store_knows_how_long_somebody_waits() {
+    let service = ServiceRuntime::start(1, 1).unwrap();
+    let pool = BlobPool::new(Arc::new(Patient), service, few());
+    let (key, body) = source(10).await;
+    let tried = |outcome: Result<(), Error>| {
+        // That of the store or, on a busy machine, that of the deadline.
+        assert!(unavailable(outcome));
+    };
+    let meta = BlobMeta::default();
+    tried(pool.put(&key, body, &meta, soon()).await.map(drop));
+    tried(pool.get(&key, 0..10, soon()).await.map(drop));
+    let all = pool.get_all(vec![(key.clone(), 10)], soon()).await;
+    tried(all.and_then(|mut all| all.remove(0)).map(drop));
+    tried(pool.meta(&key, soon()).await.map(drop));
+    tried(pool.list("", soon()).await.map(drop));
+    tried(pool.delete(&key, soon()).await);
+    tried(pool.probe(soon()).await);
+    assert_eq!(blob::deadline(), None);
+}
+
 /// A store whose streams misbehave.
 #[derive(Debug)]
 enum Odd {

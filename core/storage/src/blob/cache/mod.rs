@@ -94,7 +94,12 @@ impl<S: BlobStore> CachedStore<S> {
     }
 
     /// Reads a small body whole, keeps it, and hands out the range.
-    async fn whole(&self, key: &BlobKey, size: u64, range: Range<u64>) -> Result<BlobStream, Error> {
+    async fn whole(
+        &self,
+        key: &BlobKey,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<BlobStream, Error> {
         let chunks = self.store.get(key, 0..size).await?;
         let octets = super::gather(chunks, size).await?;
         self.keep(key, octets.clone());

@@ -244,7 +244,10 @@ fn parse(path: &Path) -> Option<Name> {
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let entries = entries.filter(|it| it.file_name() != FRESH);
-    entries.map(|it| it.path()).filter(|it| it.is_dir()).collect()
+    entries
+        .map(|it| it.path())
+        .filter(|it| it.is_dir())
+        .collect()
 }
 
 fn files(folder: &Path) -> Vec<(PathBuf, fs::Metadata)> {

@@ -97,7 +97,11 @@ async fn what_was_read_is_read_here() {
         let (a, b) = (size / 3, size - size / 4);
         assert!(house.read(&key, a as u64..b as u64).await == body[a..b]);
         assert!(house.read(&key, a as u64..a as u64).await.is_empty());
-        let read = house.cached.get_all(vec![(key, size as u64)]).await.unwrap();
+        let read = house
+            .cached
+            .get_all(vec![(key, size as u64)])
+            .await
+            .unwrap();
         assert!(read[0].as_ref().unwrap() == &body[..]);
     }
 }
@@ -106,7 +110,10 @@ async fn what_was_read_is_read_here() {
 async fn a_part_of_a_small_body_brings_all_of_it() {
     let house = House::new(ROOM).await;
     let (small, large) = (octets(1000), octets(600_000));
-    let (one, other) = (house.put(small.clone()).await, house.put(large.clone()).await);
+    let (one, other) = (
+        house.put(small.clone()).await,
+        house.put(large.clone()).await,
+    );
     assert_eq!(house.read(&one, 10..20).await, small[10..20]);
     assert_eq!(house.read(&other, 10..20).await, large[10..20]);
     house.settle(1).await;
@@ -195,7 +202,11 @@ async fn the_room_holds_and_the_longest_unused_goes() {
     house.without_store(&first);
     assert_eq!(house.read(&first, 0..10).await, octets(size)[..10]);
     house.without_store(&keys[0]);
-    assert!(contract::read(&house.cached, &keys[0], 0..10).await.is_err());
+    assert!(
+        contract::read(&house.cached, &keys[0], 0..10)
+            .await
+            .is_err()
+    );
     // One that is too large for the room is not kept, nor are the others thrown out for it.
     let large = house.put(octets(400_000)).await;
     let files = house.files().len();

@@ -25,7 +25,11 @@ pub(super) fn is_refusal(body: &[u8]) -> bool {
 pub(super) fn etag(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let etag = text_of(&text, "ETag")?;
-    Some(etag.replace("&quot;", "").replace("&#34;", "").replace('"', ""))
+    Some(
+        etag.replace("&quot;", "")
+            .replace("&#34;", "")
+            .replace('"', ""),
+    )
 }
 
 /// The name of a new upload of several parts.
@@ -100,12 +104,25 @@ mod tests {
     #[test]
     fn reads_pages() {
         let entry = |key: &str| {
-            format!("<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;x&quot;</ETag><Size>5</Size></Contents>")
+            format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;x&quot;</ETag><Size>5</Size></Contents>"
+            )
         };
-        let list = |rest: &str| format!("{HEAD}<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>{rest}</ListBucketResult>");
-        let text = list(&(entry("a&amp;b/&lt;x") + &entry("c") + "<IsTruncated>true</IsTruncated><NextContinuationToken>t=</NextContinuationToken>"));
+        let list = |rest: &str| {
+            format!(
+                "{HEAD}<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>{rest}</ListBucketResult>"
+            )
+        };
+        let text = list(
+            &(entry("a&amp;b/&lt;x")
+                + &entry("c")
+                + "<IsTruncated>true</IsTruncated><NextContinuationToken>t=</NextContinuationToken>"),
+        );
         let found = page(text.as_bytes()).unwrap();
-        assert_eq!(found.entries, [("a&b/<x".to_owned(), 5), ("c".to_owned(), 5)]);
+        assert_eq!(
+            found.entries,
+            [("a&b/<x".to_owned(), 5), ("c".to_owned(), 5)]
+        );
         assert_eq!(found.next.as_deref(), Some("t="));
         let found = page(list("<IsTruncated>false</IsTruncated>").as_bytes()).unwrap();
         assert!(found.entries.is_empty() && found.next.is_none());
@@ -119,13 +136,18 @@ mod tests {
             "<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated></ListBucketResult>",
             "<ListBucketResult><Name>b</Name><Contents><Key>x</Key>",
         ] {
-            assert!(matches!(page(bad.as_bytes()), Err(Error::Unavailable(_))), "{bad}");
+            assert!(
+                matches!(page(bad.as_bytes()), Err(Error::Unavailable(_))),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn reads_uploads() {
-        let body = format!("{HEAD}<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>2~x</UploadId></InitiateMultipartUploadResult>");
+        let body = format!(
+            "{HEAD}<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>2~x</UploadId></InitiateMultipartUploadResult>"
+        );
         assert_eq!(upload(body.as_bytes()).unwrap(), "2~x");
         assert!(upload(b"<x/>").is_err());
         assert_eq!(etag(b"<ETag>&quot;ab-2&quot;</ETag>").unwrap(), "ab-2");

@@ -153,7 +153,10 @@ fn read(
         let start = usize::try_from(range.start).unwrap_or(usize::MAX);
         octets.extend_from_slice(&source.prefix[start..end]);
     }
-    let (from, to) = (range.start.max(prefix) - prefix, range.end.max(prefix) - prefix);
+    let (from, to) = (
+        range.start.max(prefix) - prefix,
+        range.end.max(prefix) - prefix,
+    );
     match &source.body {
         BlobBody::Memory(body) => {
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);

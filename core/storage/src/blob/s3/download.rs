@@ -98,7 +98,10 @@ async fn part(
     }
     let (first, size) = content_range(response.headers())
         .ok_or_else(|| Error::Unavailable("the store does not say what it sends".to_owned()))?;
-    match (size < range.end, first == range.start && length == range.end - range.start) {
+    match (
+        size < range.end,
+        first == range.start && length == range.end - range.start,
+    ) {
         (true, _) => Err(beyond_end(key, &range, size)),
         (false, true) => Ok((response, 0)),
         (false, false) => Err(Error::Unavailable(
@@ -225,7 +228,10 @@ impl Reader {
         };
         match self.key.fits(&read) {
             true => Ok(()),
-            false => Err(Error::Corrupt(format!("other octets than were written: {}", self.key))),
+            false => Err(Error::Corrupt(format!(
+                "other octets than were written: {}",
+                self.key
+            ))),
         }
     }
 }

@@ -101,7 +101,15 @@ mod tests {
 
     #[test]
     fn attack_37_values_survive_whatever_they_are() {
-        for text in ["ada@example.com", "a b", "=x", "\u{d55c}\r\nx: y", "\0", "%2e", "\u{e9}"] {
+        for text in [
+            "ada@example.com",
+            "a b",
+            "=x",
+            "\u{d55c}\r\nx: y",
+            "\0",
+            "%2e",
+            "\u{e9}",
+        ] {
             let meta = BlobMeta {
                 account: text.to_owned(),
                 mailbox: text.to_owned(),

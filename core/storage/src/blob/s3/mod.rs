@@ -280,7 +280,9 @@ impl BlobStore for S3Store {
         let until = Client::until();
         let digests = Digests::of_source(&source).await?;
         if !key.fits(&digests.written) {
-            return Err(Error::Corrupt(format!("octets that do not fit their key {key}")));
+            return Err(Error::Corrupt(format!(
+                "octets that do not fit their key {key}"
+            )));
         }
         for _ in 0..2 {
             match self.put_once(key, &source, &digests, meta, until).await? {
@@ -305,9 +307,9 @@ impl BlobStore for S3Store {
         &self,
         bodies: Vec<(BlobKey, u64)>,
     ) -> Result<Vec<Result<Bytes, Error>>, Error> {
-        let reads = bodies.into_iter().map(|(key, size)| async move {
-            gather(self.get(&key, 0..size).await?, size).await
-        });
+        let reads = bodies
+            .into_iter()
+            .map(|(key, size)| async move { gather(self.get(&key, 0..size).await?, size).await });
         Ok(stream::iter(reads).buffered(AT_ONCE).collect().await)
     }
 
@@ -380,7 +382,9 @@ async fn list_page(
     let (_, body) = answered.map_err(Failure::into_error)?;
     let page = answer::page(&body)?;
     match next.is_some() && page.next == next {
-        true => Err(Error::Unavailable("a listing that does not move on".to_owned())),
+        true => Err(Error::Unavailable(
+            "a listing that does not move on".to_owned(),
+        )),
         false => Ok(page),
     }
 }

@@ -179,7 +179,10 @@ mod tests {
             signature(&headers),
             "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
         );
-        assert!(!format!("{headers:?}").contains("f0e8bdb8"), "no log shows it");
+        assert!(
+            !format!("{headers:?}").contains("f0e8bdb8"),
+            "no log shows it"
+        );
 
         let mut headers = HeaderMap::new();
         headers.insert(

@@ -167,7 +167,9 @@ async fn part(
     let (headers, _) = inner.client.ask_whole(&ask, until).await?;
     let etag = headers.get(ETAG).and_then(|it| it.to_str().ok());
     let etag = etag.ok_or_else(|| {
-        Failure::Ours(Error::Unavailable("a part was taken without an ETag".to_owned()))
+        Failure::Ours(Error::Unavailable(
+            "a part was taken without an ETag".to_owned(),
+        ))
     })?;
     Ok((etag.to_owned(), digests.md5))
 }
