@@ -458,12 +458,21 @@ fn parts_to_come_are_checked_and_refused() {
             "{s3}endpoint = \"http://minio\"\nconsistency = \"maybe\"\npart_size = \"1MiB\"\n[store.cache]\ndir = \"/c\""
         )),
         [
-            "6:12: store.endpoint: mail goes there in clear; use https://",
             "7:15: store.consistency: \"maybe\": unknown consistency; known are strong and eventual",
             "8:13: store.part_size: 1MiB is out of range, it must lie between 5MiB and 1GiB",
-            "10:7: store.cache.dir: without store.cache.size nothing is kept there",
         ]
     );
+    assert_eq!(
+        warnings(&format!(
+            "{s3}endpoint = \"http://minio\"\n[store.cache]\ndir = \"/c\""
+        )),
+        [
+            "6:12: warning: store.endpoint: mail goes there in clear; use https://",
+            "8:7: warning: store.cache.dir: without store.cache.size nothing is kept there",
+        ]
+    );
+    let store = good(&format!("{s3}endpoint = \"http://127.0.0.1:9000\"")).store;
+    assert!(matches!(store, Store::S3(S3 { cache: None, .. })));
     let ca = problems(&format!(
         "{s3}endpoint = \"https://minio\"\nca_file = \"/dev/null\""
     ));

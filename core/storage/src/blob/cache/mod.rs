@@ -138,9 +138,8 @@ impl<S: BlobStore> CachedStore<S> {
         };
         let chunks = stream::try_unfold(state, |mut state| async move {
             let chunk = state.chunks.try_next().await?;
-            match &chunk {
-                Some(chunk) => state.piece.extend_from_slice(chunk),
-                None => {}
+            if let Some(chunk) = &chunk {
+                state.piece.extend_from_slice(chunk);
             }
             if state.piece.len() >= file::PIECE || chunk.is_none() {
                 state.put_away(chunk.is_none()).await;

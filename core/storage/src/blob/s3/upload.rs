@@ -135,7 +135,7 @@ pub(super) async fn parts(
             after: None,
         });
     }
-    unfinished.is_done();
+    unfinished.complete();
     let sums: [u8; 16] = sums.finalize().into();
     let etag = answer::etag(&body).unwrap_or_default();
     let wanted = format!("{}-{count}", hex(&sums));
@@ -205,7 +205,7 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn is_done(mut self) {
+    fn complete(mut self) {
         self.id = None;
     }
 }
