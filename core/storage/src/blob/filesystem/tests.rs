@@ -134,6 +134,33 @@ async fn attributes_are_kept_where_there_are_any() {
 }
 
 #[tokio::test]
+async fn attributes_of_earlier_versions_are_read() {
+    let (dir, store) = store().await;
+    if xattr::set(dir.path(), "user.postrider.test", b"x").is_err() {
+        return;
+    }
+    let key = put(&store, "INBOX", b"old").await;
+    let path = store.inner.root.join(key.as_str());
+    for (name, value) in [
+        ("account", "ada@elsewhere.example"),
+        ("mailbox", "An/Other"),
+        ("date", "17"),
+        ("sender", "bob@example.com"),
+        ("recipient", "ada+x@contract.example"),
+    ] {
+        xattr::set(&path, format!("user.postrider.{name}"), value.as_bytes()).unwrap();
+    }
+    let expected = BlobMeta {
+        account: "ada@elsewhere.example".to_owned(),
+        mailbox: "An/Other".to_owned(),
+        internal_date: 17,
+        sender: "bob@example.com".to_owned(),
+        recipient: "ada+x@contract.example".to_owned(),
+    };
+    assert_eq!(store.meta(&key).await.unwrap(), expected);
+}
+
+#[tokio::test]
 async fn a_removed_folder_comes_back() {
     let (_dir, store) = store().await;
     put(&store, "INBOX", b"one").await;
