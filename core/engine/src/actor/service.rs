@@ -103,6 +103,13 @@ impl ServiceRuntime {
         Task(self.0.handle.spawn_blocking(work)).await
     }
 
+    /// Runs `work` on a thread where it may block, in the caller's span, without a permit: for those who bound such work by permits of
+    /// their own. It goes on if the returned future is dropped.
+    pub fn block<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+        let span = Span::current();
+        Task(self.0.handle.spawn_blocking(move || span.in_scope(work)))
+    }
+
     /// The runtime's own handle, for libraries that want one.
     pub fn handle(&self) -> &Handle {
         &self.0.handle

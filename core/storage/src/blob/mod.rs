@@ -22,7 +22,7 @@ pub use filesystem::FilesystemStore;
 pub use key::{BlobKey, KEY_LIMIT, Unique};
 pub use memory::{Fault, MemoryStore, Operation};
 
-use std::{ops::Range, path::PathBuf};
+use std::{ops::Range, path::PathBuf, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{TryStreamExt, stream::BoxStream};
@@ -139,6 +139,24 @@ pub trait BlobStore: Send + Sync + 'static {
     ) -> Result<BoxStream<'static, Result<(BlobKey, u64), Error>>, Error>;
     /// Whether a body could be written and read now.
     async fn probe(&self) -> Result<(), Error>;
+    /// Its puts as work for a thread that may block, where they are nothing else: who has such threads need not ask a task to ask one.
+    fn blocking(&self) -> Option<Arc<dyn BlockingPut>> {
+        None
+    }
+}
+
+/// A store whose puts block the thread they run on.
+pub trait BlockingPut: Send + Sync {
+    /// [`BlobStore::put`].
+    ///
+    /// # Errors
+    /// Those of [`BlobStore::put`].
+    fn put(
+        &self,
+        key: &BlobKey,
+        source: &BlobSource,
+        meta: &BlobMeta,
+    ) -> Result<BlobWritten, Error>;
 }
 
 /// All octets of a stream that has `size` of them.

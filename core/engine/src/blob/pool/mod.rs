@@ -21,7 +21,7 @@ use futures_util::{StreamExt, stream, stream::BoxStream};
 use metrics::gauge;
 use postrider_storage::{
     Error,
-    blob::{self, BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten},
+    blob::{self, BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten, BlockingPut},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -33,7 +33,7 @@ use self::{
     permit::{Permit, Permits},
 };
 use crate::{
-    actor::{ByteCount, ServiceRuntime},
+    actor::{ByteCount, ServiceRuntime, Task},
     telemetry::metrics::STORE_PERMITS,
 };
 
@@ -80,10 +80,19 @@ pub struct BlobPool(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn BlobStore>,
+    /// Puts that need no task of their own.
+    blocking: Option<Arc<dyn BlockingPut>>,
     service: ServiceRuntime,
     stall: Duration,
     permits: Permits,
     meters: Meters,
+}
+
+impl Inner {
+    /// Counts what a put brought.
+    fn written(&self, outcome: Result<BlobWritten, Error>) -> Result<BlobWritten, Error> {
+        outcome.inspect(|written| self.meters.put_octets.increment(written.size))
+    }
 }
 
 impl BlobPool {
@@ -92,6 +101,7 @@ impl BlobPool {
         let meters = Meters::new();
         let places = |kind| gauge!(STORE_PERMITS, "kind" => kind);
         Self(Arc::new(Inner {
+            blocking: store.blocking(),
             store,
             service,
             stall: limits.stall,
@@ -115,12 +125,28 @@ impl BlobPool {
         let pick: Pick = |meters| &meters.put;
         let permit = self.write(octets, pick, deadline).await?;
         let (inner, key, meta) = (self.0.clone(), key.clone(), meta.clone());
-        let work = async move {
-            let written = inner.store.put(&key, source, &meta).await?;
-            inner.meters.put_octets.increment(written.size);
-            Ok(written)
-        };
-        self.run((permit, octets), pick, deadline, work).await
+        match &self.0.blocking {
+            Some(store) => {
+                let store = store.clone();
+                let work = move || {
+                    let begun = Instant::now();
+                    let outcome = store.put(&key, &source, &meta);
+                    pick(&inner.meters).answered(begun, &outcome);
+                    permit.learn(begun, &outcome, octets);
+                    drop(permit);
+                    inner.written(outcome)
+                };
+                let task = self.0.service.block(work);
+                self.finished(task, pick, deadline).await
+            }
+            None => {
+                let work = async move {
+                    let outcome = inner.store.put(&key, source, &meta).await;
+                    inner.written(outcome)
+                };
+                self.run((permit, octets), pick, deadline, work).await
+            }
+        }
     }
 
     /// [`BlobStore::get`], begun before `deadline`.
@@ -282,6 +308,16 @@ impl BlobPool {
             drop(permit);
             outcome
         });
+        self.finished(task, pick, deadline).await
+    }
+
+    /// Waits until the deadline for work that goes on after it.
+    async fn finished<T>(
+        &self,
+        task: Task<Result<T, Error>>,
+        pick: Pick,
+        deadline: Instant,
+    ) -> Result<T, Error> {
         let task = async {
             task.await
                 .unwrap_or_else(|gone| Err(Error::Unavailable(gone.to_string())))

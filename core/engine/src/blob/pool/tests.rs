@@ -347,6 +347,73 @@ async fn streams_that_misbehave_end_in_an_error() {
     }
 }
 
+/// A store whose puts block their thread: until it is told to go on, or for ever in a panic.
+#[derive(Clone)]
+struct Blocks(Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>);
+
+impl BlockingPut for Blocks {
+    fn put(&self, _: &BlobKey, body: &BlobSource, _: &BlobMeta) -> Result<BlobWritten, Error> {
+        let told = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        told.recv().expect("a store that panics");
+        Ok(BlobWritten {
+            size: body.octets(),
+            sha256: [0; 32],
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl BlobStore for Blocks {
+    async fn put(&self, _: &BlobKey, _: BlobSource, _: &BlobMeta) -> Result<BlobWritten, Error> {
+        panic!("a thread is asked at once")
+    }
+    async fn get(&self, _: &BlobKey, _: Range<u64>) -> Result<BlobStream, Error> {
+        Err(Error::Invalid("not here"))
+    }
+    async fn delete(&self, _: &BlobKey) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn meta(&self, _: &BlobKey) -> Result<BlobMeta, Error> {
+        Err(Error::Invalid("not here"))
+    }
+    async fn list(
+        &self,
+        _: &str,
+    ) -> Result<BoxStream<'static, Result<(BlobKey, u64), Error>>, Error> {
+        Err(Error::Invalid("not here"))
+    }
+    async fn probe(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    fn blocking(&self) -> Option<Arc<dyn BlockingPut>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+#[tokio::test]
+async fn a_put_that_blocks_keeps_its_permit_until_it_is_done() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let store = Blocks(Arc::new(std::sync::Mutex::new(told)));
+    let service = ServiceRuntime::start(1, 4).unwrap();
+    let pool = BlobPool::new(Arc::new(store), service, few());
+    // Nobody waits any more, and the store still works on it.
+    assert!(unavailable(put(&pool, 100, soon()).await));
+    assert_eq!(pool.0.permits.free().0, 1);
+    tell.send(()).unwrap();
+    while pool.0.permits.free().0 < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tell.send(()).unwrap();
+    assert!(put(&pool, 100, later()).await.is_ok());
+    // A panic is the store's, and gives the permit back.
+    drop(tell);
+    assert!(unavailable(put(&pool, 100, later()).await));
+    assert_eq!(pool.0.permits.free().0, 2);
+}
+
 #[tokio::test]
 async fn everything_is_counted() {
     let recorder = PrometheusBuilder::new().build_recorder();

@@ -30,8 +30,8 @@ use rustix::fs::OFlags;
 
 use self::folder::Folders;
 use super::{
-    BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten, CHUNK, beyond_end, blocking,
-    source::CopyError,
+    BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten, BlockingPut, CHUNK,
+    beyond_end, blocking, source::CopyError,
 };
 use crate::Error;
 
@@ -177,9 +177,13 @@ impl BlobStore for FilesystemStore {
     async fn probe(&self) -> Result<(), Error> {
         self.run(Inner::probe).await
     }
+
+    fn blocking(&self) -> Option<Arc<dyn BlockingPut>> {
+        Some(self.inner.clone())
+    }
 }
 
-impl Inner {
+impl BlockingPut for Inner {
     fn put(
         &self,
         key: &BlobKey,
@@ -197,7 +201,9 @@ impl Inner {
             "the folder of {key} is being removed"
         )))
     }
+}
 
+impl Inner {
     fn try_put(
         &self,
         key: &BlobKey,
@@ -219,7 +225,7 @@ impl Inner {
             let error = Error::Corrupt(format!("octets that do not fit their key {key}"));
             return Err(PutError::Other(error));
         }
-        attributes::write(&temporary.file, meta, &written);
+        attributes::write(&temporary.file, key, meta);
         temporary.file.sync_all().map_err(write)?;
         let cur = folder.join("cur");
         temporary.rename(&cur.join(name)).map_err(write)?;
