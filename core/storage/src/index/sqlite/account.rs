@@ -2,6 +2,7 @@
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, insert_into,
+    sql_types::{BigInt, Nullable},
     update,
 };
 
@@ -13,7 +14,7 @@ use super::{
     mailbox,
     moment::Moment,
     name, retention,
-    sql::{Bind, run},
+    sql::{Bind, rows, run},
 };
 use crate::{
     Error,
@@ -142,6 +143,21 @@ pub(super) fn first(conn: &mut SqliteConnection, domain: &str) -> Result<Option<
 /// The account of a change. `NotFound` if it is gone.
 pub(super) fn existing(conn: &mut SqliteConnection, id: AccountId) -> Result<Account, Fault> {
     Ok(by_id(conn, id)?.ok_or(Error::NotFound("account"))?)
+}
+
+/// What an account uses, and its quota. `NotFound` if it is gone.
+pub(super) fn room(
+    conn: &mut SqliteConnection,
+    id: AccountId,
+) -> Result<(u64, Option<u64>), Fault> {
+    let found: Vec<(i64, Option<i64>)> = rows::<(BigInt, Nullable<BigInt>), _>(
+        conn,
+        "SELECT used_quota, quota FROM virtual_users WHERE id = ?",
+        &[Bind::Number(id.0)],
+    )?;
+    let (used, quota) = found.into_iter().next().ok_or(Error::NotFound("account"))?;
+    let quota = quota.map(|it| number(it, "quota")).transpose()?;
+    Ok((number(used, "used quota")?, quota))
 }
 
 /// Adds to what an account uses; the caller has checked the quota (I4).

@@ -26,7 +26,7 @@ struct Known {
 }
 
 pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Appended, Fault> {
-    let account = account::existing(conn, change.account)?;
+    let (used, quota) = account::room(conn, change.account)?;
     let mailbox = mailbox::owned(conn, change.account, change.mailbox)?;
     let size = check::octets(change.blob.size)?;
     let known = known(conn, change, size)?;
@@ -35,7 +35,7 @@ pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<App
     {
         return Ok(again);
     }
-    check::room_for(account.used, change.blob.size, account.quota)?;
+    check::room_for(used, change.blob.size, quota)?;
     let uid = mailbox.uid_next;
     let uid_next = check::uid_after(uid.0, 1)?;
     let modseq = mailbox::next_modseq(&mailbox)?;

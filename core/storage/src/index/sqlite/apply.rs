@@ -1,12 +1,14 @@
 //! A batch of changes: one transaction, one savepoint a change.
 
-use diesel::{QueryResult, SqliteConnection, connection::SimpleConnection};
+use diesel::{QueryResult, SqliteConnection};
 
 use super::{
     account, alias, append, blob, copy, domain, entry, expunge,
     fault::{Fault, trouble},
     generation::{self, Foreign},
-    mailbox, name, restore, retention, store,
+    mailbox, name, restore, retention,
+    sql::run,
+    store,
 };
 use crate::{
     Error,
@@ -20,12 +22,17 @@ pub(super) enum Ending {
     RollBack,
 }
 
+/// Runs one of the words of a transaction, which are prepared once as all statements are.
+pub(super) fn word(conn: &mut SqliteConnection, word: &'static str) -> QueryResult<()> {
+    run(conn, word, &[]).map(drop)
+}
+
 /// Begins a transaction. What a task that panicked left open is rolled back first.
-pub(super) fn begin(conn: &mut SqliteConnection, begin: &str) -> QueryResult<()> {
-    match conn.batch_execute(begin) {
+pub(super) fn begin(conn: &mut SqliteConnection, begin: &'static str) -> QueryResult<()> {
+    match word(conn, begin) {
         Err(error) if error.to_string().contains("within a transaction") => {
-            conn.batch_execute("ROLLBACK")?;
-            conn.batch_execute(begin)
+            word(conn, "ROLLBACK")?;
+            word(conn, begin)
         }
         done => done,
     }
@@ -34,11 +41,11 @@ pub(super) fn begin(conn: &mut SqliteConnection, begin: &str) -> QueryResult<()>
 /// Ends a transaction. A commit that failed is rolled back.
 pub(super) fn end(conn: &mut SqliteConnection, ending: Ending) -> QueryResult<()> {
     if ending == Ending::RollBack {
-        return conn.batch_execute("ROLLBACK");
+        return word(conn, "ROLLBACK");
     }
-    conn.batch_execute("COMMIT").inspect_err(|_| {
+    word(conn, "COMMIT").inspect_err(|_| {
         // The connection is closed after this in any case.
-        let _ = conn.batch_execute("ROLLBACK");
+        let _ = word(conn, "ROLLBACK");
     })
 }
 
@@ -72,15 +79,16 @@ fn all(
     let mut answers = Vec::with_capacity(changes.len());
     let mut generations = 0;
     for change in changes {
-        conn.batch_execute("SAVEPOINT change")?;
+        word(conn, "SAVEPOINT change")?;
         match one(conn, change) {
             Ok(outcome) => {
-                conn.batch_execute("RELEASE change")?;
+                word(conn, "RELEASE change")?;
                 generations += i64::from(check::of_directory(change));
                 answers.push(Ok(outcome));
             }
             Err(Fault::Refused(error)) => {
-                conn.batch_execute("ROLLBACK TO change; RELEASE change")?;
+                word(conn, "ROLLBACK TO change")?;
+                word(conn, "RELEASE change")?;
                 answers.push(Err(error));
             }
             Err(fault) => return Err(fault),

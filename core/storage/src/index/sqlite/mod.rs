@@ -37,7 +37,6 @@ mod tests;
 use std::{path::PathBuf, sync::Arc};
 
 use diesel::SqliteConnection;
-use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, OwnedMutexGuard},
@@ -51,9 +50,6 @@ use super::{
 };
 use crate::Error;
 
-/// A connection whose statements run on blocking threads.
-type Connection = SyncConnectionWrapper<SqliteConnection>;
-
 /// The index in a SQLite file.
 pub struct SqliteIndex {
     path: String,
@@ -61,7 +57,7 @@ pub struct SqliteIndex {
     runtime: Handle,
     readers: Readers,
     /// None after a failure, until the next batch.
-    writer: Arc<Mutex<Option<Connection>>>,
+    writer: Arc<Mutex<Option<SqliteConnection>>>,
     foreign: Arc<Foreign>,
 }
 
@@ -128,17 +124,27 @@ impl SqliteIndex {
         write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let writer = self.writer.clone().lock_owned().await;
-        let (path, foreign) = (self.path.clone(), self.foreign.clone());
-        self.finish(write_on(writer, path, foreign, write)).await
+        self.write_on(writer, write).await
     }
 
-    /// Lets a task run to its end even if the caller leaves: a connection may not be dropped while a statement runs on it (Diesel blocks
-    /// the thread, or panics where it may not).
-    async fn finish<T: Send + 'static>(
+    /// Runs `write` on the writing connection, on a thread that may block: to its end, also if the caller leaves.
+    async fn write_on<T: Send + 'static>(
         &self,
-        task: impl Future<Output = Result<T, Error>> + Send + 'static,
+        mut writer: Writer,
+        write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let done = self.runtime.spawn(task).await;
+        let (path, foreign) = (self.path.clone(), self.foreign.clone());
+        let work = move || {
+            let mut conn = match writer.take() {
+                Some(conn) => conn,
+                None => open_writer(&path, &foreign)?,
+            };
+            // A connection on which a statement failed or a panic passed does not come back.
+            let answer = write(&mut conn, &foreign)?;
+            *writer = Some(conn);
+            Ok(answer)
+        };
+        let done = self.runtime.spawn_blocking(work).await;
         done.unwrap_or_else(|it| Err(Error::Unavailable(it.to_string())))
     }
 
@@ -156,50 +162,19 @@ impl SqliteIndex {
 }
 
 /// The place of the writing connection, while nobody else uses it.
-type Writer = OwnedMutexGuard<Option<Connection>>;
+type Writer = OwnedMutexGuard<Option<SqliteConnection>>;
 
-/// Runs `write` on the writing connection; opens it anew if the last use failed.
-async fn write_on<T: Send + 'static>(
-    mut writer: Writer,
-    path: String,
-    foreign: Arc<Foreign>,
-    write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let mut conn = match writer.take() {
-        Some(conn) => conn,
-        None => {
-            let opened = establish(path, Purpose::Write).await;
-            let mut conn = opened.map_err(|it| connect::refused(&it))?;
-            let foreign = foreign.clone();
-            conn.spawn_blocking(move |conn| foreign.reset(conn))
-                .await
-                .map_err(|it| fault::trouble(&it))?;
-            conn
-        }
-    };
-    let answer = conn
-        .spawn_blocking(move |conn| Ok(write(conn, &foreign)))
-        .await
-        .map_err(|it| fault::trouble(&it))
-        .flatten();
-    if answer.is_ok() {
-        *writer = Some(conn);
-    }
-    answer
+/// Opens the writing connection. Blocks.
+fn open_writer(path: &str, foreign: &Foreign) -> Result<SqliteConnection, Error> {
+    let mut conn = connect::open(path, Purpose::Write).map_err(|it| connect::refused(&it))?;
+    foreign.reset(&mut conn).map_err(|it| fault::trouble(&it))?;
+    Ok(conn)
 }
 
 async fn migrate_file(path: PathBuf) -> Result<Vec<String>, Error> {
     tokio::task::spawn_blocking(move || connect::migrate(&path))
         .await
         .map_err(|it| Error::Unavailable(it.to_string()))?
-}
-
-async fn establish(path: String, purpose: Purpose) -> diesel::ConnectionResult<Connection> {
-    let opened = tokio::task::spawn_blocking(move || connect::open(&path, purpose)).await;
-    match opened {
-        Ok(conn) => conn.map(Connection::new),
-        Err(error) => Err(diesel::ConnectionError::BadConnection(error.to_string())),
-    }
 }
 
 #[async_trait::async_trait]
@@ -359,11 +334,10 @@ impl Index for SqliteIndex {
     async fn generation(&self) -> Result<i64, Error> {
         // A batch that runs now looks at its end; who asks meanwhile need not wait for it.
         if let Ok(writer) = self.writer.clone().try_lock_owned() {
-            let (path, foreign) = (self.path.clone(), self.foreign.clone());
             let look = |conn: &mut SqliteConnection, foreign: &Foreign| {
                 foreign.look(conn).map_err(|it| fault::trouble(&it))
             };
-            self.finish(write_on(writer, path, foreign, look)).await?;
+            self.write_on(writer, look).await?;
         }
         let own = self.read(generation::own).await?;
         Ok(own + self.foreign.seen())

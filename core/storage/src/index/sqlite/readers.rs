@@ -8,14 +8,14 @@
 //! **On failure.** A connection on which a statement failed, or a read panicked, is closed; the thread opens another for the next read.
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
-use diesel::{SqliteConnection, connection::SimpleConnection};
+use diesel::SqliteConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
@@ -43,10 +43,62 @@ enum State {
 type Job = Box<dyn FnOnce(Result<&mut SqliteConnection, Error>) -> State + Send>;
 
 /// Threads with a connection each. Dropping it lets them finish what waits, and end.
-#[derive(Debug)]
 pub(super) struct Readers {
-    jobs: Sender<(Job, OwnedSemaphorePermit)>,
+    line: Arc<Line>,
     places: Arc<Semaphore>,
+}
+
+/// Reads that wait for a thread. Who takes from a channel spins before it sleeps, which costs more than a read does where there are as many
+/// threads as cores, and more.
+#[derive(Default)]
+struct Line {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<(Job, OwnedSemaphorePermit)>,
+    closed: bool,
+}
+
+impl Line {
+    fn push(&self, job: Job, place: OwnedSemaphorePermit) {
+        self.lock().jobs.push_back((job, place));
+        self.more.notify_one();
+    }
+
+    /// The next read, once there is one; none once nobody can ask for more.
+    fn next(&self) -> Option<(Job, OwnedSemaphorePermit)> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(job) = waiting.jobs.pop_front() {
+                return Some(job);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self
+                .more
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.more.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.line.close();
+    }
 }
 
 impl Readers {
@@ -55,18 +107,20 @@ impl Readers {
         let mut first = Some(open(path)?);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = usize::try_from(readers).unwrap_or(usize::MAX);
-        let (jobs, waiting) = unbounded();
+        let line = Arc::new(Line::default());
+        // If a thread cannot be made, those that were end.
+        let started = Readers {
+            line: line.clone(),
+            places: Arc::new(Semaphore::new(PLACES)),
+        };
         for nth in 0..threads.clamp(1, THREADS_PER_CORE * cores) {
-            let (path, waiting, conn) = (path.to_owned(), waiting.clone(), first.take());
+            let (path, line, conn) = (path.to_owned(), line.clone(), first.take());
             thread::Builder::new()
                 .name(format!("index-read-{nth}"))
-                .spawn(move || serve(&path, conn, &waiting))
+                .spawn(move || serve(&path, conn, &line))
                 .map_err(|it| Error::Unavailable(format!("thread of the index: {it}")))?;
         }
-        Ok(Readers {
-            jobs,
-            places: Arc::new(Semaphore::new(PLACES)),
-        })
+        Ok(started)
     }
 
     /// Reads one consistent state.
@@ -89,8 +143,7 @@ impl Readers {
             let _ = answer.send(result);
             state
         });
-        let stopped = || Error::Unavailable("the readers of the index have stopped".to_owned());
-        self.jobs.send((job, place)).map_err(|_| stopped())?;
+        self.line.push(job, place);
         answered.await.unwrap_or_else(|_| {
             Err(Error::Unavailable(
                 "a read of the index panicked".to_owned(),
@@ -113,12 +166,8 @@ impl Readers {
 }
 
 /// One thread's life.
-fn serve(
-    path: &str,
-    mut conn: Option<SqliteConnection>,
-    waiting: &Receiver<(Job, OwnedSemaphorePermit)>,
-) {
-    for (job, place) in waiting {
+fn serve(path: &str, mut conn: Option<SqliteConnection>, line: &Line) {
+    while let Some((job, place)) = line.next() {
         let opened = match conn.take() {
             Some(conn) => Ok(conn),
             None => open(path),
@@ -149,7 +198,7 @@ fn in_one_state<T>(
 ) -> Result<T, Fault> {
     apply::begin(conn, "BEGIN")?;
     let answer = read(conn);
-    let ended = conn.batch_execute("COMMIT");
+    let ended = apply::word(conn, "COMMIT");
     answer.and_then(|it| Ok(ended.map(|()| it)?))
 }
 
