@@ -33,6 +33,9 @@ fn of_part(part: &Part, message: &[u8]) -> String {
     let mut markup = (part.media.subtype == "html").then(Markup::default);
     let mut take = |text: &str| {
         for character in text.chars() {
+            if visible.characters >= CHARACTERS {
+                return false;
+            }
             match &mut markup {
                 Some(markup) => markup.take(character, &mut visible),
                 None => visible.push(character),
