@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Handle;
 use super::life::text;
+use super::watched::Watched;
 use crate::telemetry::metrics::STAGE_OPEN_WORK;
 
 /// A part of the house, in the order in which they stop.
@@ -83,7 +84,7 @@ struct Inner {
 
 struct One {
     stage: Stage,
-    phase: watch::Sender<Phase>,
+    phase: Watched<Phase>,
     /// Twice the number of open works, plus one once no more may begin.
     open: AtomicUsize,
     idle: Notify,
@@ -114,7 +115,7 @@ impl Stages {
         let stages = Stage::ALL.map(|stage| {
             Arc::new(One {
                 stage,
-                phase: watch::Sender::new(Phase::Open),
+                phase: Watched::new(Phase::Open),
                 open: AtomicUsize::new(0),
                 idle: Notify::new(),
                 closers: Mutex::default(),
@@ -145,7 +146,7 @@ impl Stages {
             close: Box::new(move |deadline| Box::pin(close(deadline))),
         };
         let mut closers = self.one(stage).closers();
-        if *self.one(stage).phase.borrow() == Phase::Open {
+        if self.one(stage).phase.get() == Phase::Open {
             closers.push(closer);
         }
     }
@@ -240,7 +241,7 @@ impl Default for Stages {
 impl fmt::Debug for Stages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phases = self.0.stages.iter();
-        let phases = phases.map(|one| (one.stage, *one.phase.borrow(), one.count()));
+        let phases = phases.map(|one| (one.stage, one.phase.get(), one.count()));
         f.debug_list().entries(phases).finish()
     }
 }
@@ -270,13 +271,7 @@ impl One {
             // Under the lock, so that no closer is added after they were taken.
             let mut closers = self.closers();
             self.open.fetch_or(CLOSED, Ordering::SeqCst);
-            self.phase.send_if_modified(|phase| {
-                let open = *phase == Phase::Open;
-                if open {
-                    *phase = Phase::Draining;
-                }
-                open
-            });
+            self.phase.shift(|now| now == Phase::Open, Phase::Draining);
             std::mem::take(&mut *closers)
         };
         tracing::info!(stage = self.stage.name(), open = self.count(), "draining");
@@ -300,7 +295,7 @@ impl One {
     /// Tells what is still open to end at once. Returns how much that is.
     fn cut(&self) -> usize {
         self.open.fetch_or(CLOSED, Ordering::SeqCst);
-        self.phase.send_replace(Phase::Over);
+        self.phase.shift(|_| true, Phase::Over);
         self.count()
     }
 }
@@ -342,7 +337,7 @@ impl Drain {
 
     /// Whether the stage drains, or is over.
     pub fn has_begun(&self) -> bool {
-        *self.0.phase.borrow() >= Phase::Draining
+        self.0.phase.get() >= Phase::Draining
     }
 
     /// How many pieces of work are open in the stage.
@@ -351,9 +346,7 @@ impl Drain {
     }
 
     async fn reach(&self, phase: Phase) {
-        let mut now = self.0.phase.subscribe();
-        // `self` holds the sender.
-        let _ = now.wait_for(|now| *now >= phase).await;
+        self.0.phase.wait_for(|now| now >= phase).await;
     }
 }
 

@@ -14,11 +14,12 @@ use std::sync::{Arc, Weak};
 
 use actix::{Actor, Handler, Message};
 use arc_swap::ArcSwapOption;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Role;
 use super::inbox::{Ask, Envelope};
+use super::queue::Queue;
 use super::recipient::Recipient;
 use super::status::{Place, State, Status};
 
@@ -55,15 +56,21 @@ pub struct WeakHandle<A: Actor> {
 pub(super) struct Shared<A: Actor> {
     pub status: Arc<Status>,
     /// The queue of the value that is alive; none between two values and after the end.
-    pub slot: ArcSwapOption<mpsc::UnboundedSender<Box<dyn Envelope<A>>>>,
+    pub slot: ArcSwapOption<Queue<A>>,
+}
+
+impl<A: Actor> Shared<A> {
+    /// Takes the queue away: there is nobody any more, or not yet, who takes asks.
+    pub fn close(&self) {
+        if let Some(queue) = self.slot.swap(None) {
+            queue.close();
+        }
+    }
 }
 
 impl<A: Actor> Handle<A> {
-    pub(super) fn new(
-        status: Arc<Status>,
-        queue: mpsc::UnboundedSender<Box<dyn Envelope<A>>>,
-    ) -> Self {
-        let slot = ArcSwapOption::from_pointee(queue);
+    pub(super) fn new(status: Arc<Status>, queue: Arc<Queue<A>>) -> Self {
+        let slot = ArcSwapOption::new(Some(queue));
         Self {
             shared: Arc::new(Shared { status, slot }),
         }
@@ -123,7 +130,7 @@ impl<A: Actor> Handle<A> {
     /// [`ended`](Self::ended) waits.
     pub fn stop(&self) {
         self.shared.status.close();
-        self.shared.slot.store(None);
+        self.shared.close();
     }
 
     /// Waits until nothing of the actor runs any more and says how it ended. Does not keep it alive.
@@ -137,12 +144,12 @@ impl<A: Actor> Handle<A> {
     pub fn rebuilt(&self, seen: u64) -> impl Future<Output = Option<u64>> + Send + use<A> {
         let status = self.shared.status.clone();
         async move {
-            let newer = |state: &State| match *state {
+            let newer = |state| match state {
                 State::Running(number) => number > seen,
                 State::Restarting(_) => false,
                 State::Stopping | State::Stopped | State::Failed => true,
             };
-            match until(&status, newer).await {
+            match status.wait_for(newer).await {
                 State::Running(number) => Some(number),
                 _ => None,
             }
@@ -214,7 +221,7 @@ impl<A: Actor> Handle<A> {
         let (ask, answer) = Ask::new(message, place);
         let ask: Box<dyn Envelope<A>> = Box::new(ask);
         let sent = match &*self.shared.slot.load() {
-            Some(queue) => queue.send(ask).is_ok(),
+            Some(queue) => queue.push(ask).is_ok(),
             None => false,
         };
         if !sent {
@@ -233,12 +240,6 @@ impl<A: Actor> Handle<A> {
 
 type Answer<M> = oneshot::Receiver<Result<<M as Message>::Result, AskError>>;
 
-async fn until(status: &Status, reached: impl FnMut(&State) -> bool) -> State {
-    let mut watch = status.watch();
-    let state = watch.wait_for(reached).await.map(|state| *state);
-    state.expect("`status` holds the sender")
-}
-
 impl<A: Actor> WeakHandle<A> {
     pub(super) fn new(shared: Weak<Shared<A>>, status: Arc<Status>) -> Self {
         Self { shared, status }
@@ -252,7 +253,7 @@ impl<A: Actor> WeakHandle<A> {
     /// See [`Handle::ended`].
     pub fn ended(&self) -> impl Future<Output = State> + Send + use<A> {
         let status = self.status.clone();
-        async move { until(&status, |state| state.is_over()).await }
+        async move { status.wait_for(|state| state.is_over()).await }
     }
 
     /// The handle, unless the actor has no other one or has stopped.
@@ -285,6 +286,7 @@ impl<A: Actor> Clone for WeakHandle<A> {
 impl<A: Actor> Drop for Shared<A> {
     fn drop(&mut self) {
         self.status.close_if_restarting();
+        self.close();
     }
 }
 

@@ -1,7 +1,7 @@
 //! An actor's queue: takes admitted asks to their handlers and gives each place back when its work has ended.
 //!
 //! The queue is a future inside the actor's own context. It holds to the context's rules (an `AtomicResponse` or
-//! `ctx.wait` pauses it) and to the runtime's: its receiver takes part in tokio's cooperative budget, so that a long
+//! `ctx.wait` pauses it) and to the runtime's: it takes part in tokio's cooperative budget, so that a long
 //! queue does not keep the neighbours on the arbiter waiting.
 //!
 //! **Invariants.** Every admitted ask reaches its handler, or is refused when the queue is dropped. Its place is
@@ -19,10 +19,11 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use actix::dev::MessageResponse;
 use actix::fut::ActorFuture;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot};
 
 use super::AskError;
+use super::queue::Queue;
 use super::status::{Place, State, Status};
 
 /// An admitted ask, its kind forgotten.
@@ -152,7 +153,7 @@ pub(super) enum Orphan {
 
 /// The queue of one value of an actor.
 pub(super) struct Inbox<A: Actor> {
-    queue: mpsc::UnboundedReceiver<Box<dyn Envelope<A>>>,
+    queue: Arc<Queue<A>>,
     running: Rc<Running>,
     status: Arc<Status>,
     orphan: Orphan,
@@ -162,7 +163,7 @@ pub(super) struct Inbox<A: Actor> {
 
 impl<A: Actor> Inbox<A> {
     pub fn new(
-        queue: mpsc::UnboundedReceiver<Box<dyn Envelope<A>>>,
+        queue: Arc<Queue<A>>,
         status: Arc<Status>,
         orphan: Orphan,
         refusal: Rc<Cell<AskError>>,
@@ -188,7 +189,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Inbox<A> {
     ) -> Poll<()> {
         let this = self.get_mut();
         while !context.waiting() {
-            match this.queue.poll_recv(task) {
+            match this.queue.poll_next(task) {
                 Poll::Ready(Some(ask)) => ask.deliver(actor, context, &this.running),
                 Poll::Ready(None) => {
                     let stops =
@@ -209,7 +210,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Inbox<A> {
 impl<A: Actor> Drop for Inbox<A> {
     fn drop(&mut self) {
         self.queue.close();
-        while let Ok(ask) = self.queue.try_recv() {
+        while let Some(ask) = self.queue.pop() {
             ask.refuse(self.refusal.get());
         }
     }

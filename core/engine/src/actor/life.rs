@@ -23,10 +23,10 @@ use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::ContextFut;
 use actix::{Actor, ActorContext, AsyncContext, Context};
-use tokio::sync::mpsc;
 
 use super::AskError;
-use super::inbox::{Envelope, Inbox, Orphan};
+use super::inbox::{Inbox, Orphan};
+use super::queue::Queue;
 use super::status::Status;
 
 /// The text of a panic.
@@ -42,7 +42,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     /// Builds the value with `make` and puts it behind `queue`.
     pub fn begin(
         make: impl FnOnce() -> A,
-        queue: mpsc::UnboundedReceiver<Box<dyn Envelope<A>>>,
+        queue: Arc<Queue<A>>,
         status: Arc<Status>,
         orphan: Orphan,
     ) -> Result<Self, Panic> {

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 
+use super::watched::Watched;
 use super::{AskError, Role};
 
 /// Where an actor is in its life.
@@ -37,8 +38,8 @@ pub(super) struct Status {
     pub role: Role,
     /// Number of places.
     pub bound: usize,
-    places: Arc<Semaphore>,
-    state: watch::Sender<State>,
+    places: Semaphore,
+    state: Watched<State>,
 }
 
 impl Status {
@@ -47,21 +48,21 @@ impl Status {
         Self {
             role,
             bound,
-            places: Arc::new(Semaphore::new(bound)),
-            state: watch::Sender::new(State::Running(1)),
+            places: Semaphore::new(bound),
+            state: Watched::new(State::Running(1)),
         }
     }
 
     /// Waits for a place, first come first served.
-    pub async fn place(&self) -> Result<Place, AskError> {
-        match self.places.clone().acquire_owned().await {
-            Ok(permit) => Ok(Place::new(permit, &self.role)),
+    pub async fn place(self: &Arc<Self>) -> Result<Place, AskError> {
+        match self.places.acquire().await {
+            Ok(permit) => Ok(Place::new(permit, self)),
             Err(_) => Err(AskError::Stopped),
         }
     }
 
     /// Waits for a place until `deadline`. A place that is free now is taken even if `deadline` has passed.
-    pub async fn place_before(&self, deadline: Instant) -> Result<Place, AskError> {
+    pub async fn place_before(self: &Arc<Self>, deadline: Instant) -> Result<Place, AskError> {
         // A timeout asks its future first, but that may be told to yield by the runtime with places free.
         match self.place_now() {
             Err(AskError::Overloaded) => {}
@@ -74,9 +75,9 @@ impl Status {
     }
 
     /// Takes a place that is free now.
-    pub fn place_now(&self) -> Result<Place, AskError> {
-        match self.places.clone().try_acquire_owned() {
-            Ok(permit) => Ok(Place::new(permit, &self.role)),
+    pub fn place_now(self: &Arc<Self>) -> Result<Place, AskError> {
+        match self.places.try_acquire() {
+            Ok(permit) => Ok(Place::new(permit, self)),
             Err(TryAcquireError::NoPermits) => Err(AskError::Overloaded),
             Err(TryAcquireError::Closed) => Err(AskError::Stopped),
         }
@@ -87,22 +88,18 @@ impl Status {
     }
 
     pub fn state(&self) -> State {
-        *self.state.borrow()
+        self.state.get()
     }
 
-    pub fn watch(&self) -> watch::Receiver<State> {
-        self.state.subscribe()
+    /// Waits for a state; the one that it is.
+    pub async fn wait_for(&self, reached: impl FnMut(State) -> bool) -> State {
+        self.state.wait_for(reached).await
     }
 
     /// Moves to `next` unless the actor was told to stop or has ended. Says whether it moved.
     pub fn go_on(&self, next: State) -> bool {
-        self.state.send_if_modified(|state| {
-            let goes = matches!(state, State::Running(_) | State::Restarting(_));
-            if goes {
-                *state = next;
-            }
-            goes
-        })
+        let goes = |state| matches!(state, State::Running(_) | State::Restarting(_));
+        self.state.shift(goes, next)
     }
 
     /// Admits nothing more. Says whether it is this call that ended the admission.
@@ -116,18 +113,13 @@ impl Status {
 
     /// Only if nothing runs: there is nobody to finish anything.
     pub fn close_if_restarting(&self) {
-        self.state.send_if_modified(|state| {
-            let restarting = matches!(state, State::Restarting(_));
-            if restarting {
-                *state = State::Stopping;
-            }
-            restarting
-        });
+        let restarting = |state| matches!(state, State::Restarting(_));
+        self.state.shift(restarting, State::Stopping);
     }
 
     /// The last move.
     pub fn end(&self, state: State) {
-        self.state.send_replace(state);
+        self.state.shift(|_| true, state);
         self.places.close();
     }
 
@@ -142,9 +134,8 @@ impl Status {
 
 /// A taken place; dropping it gives it back.
 pub(super) struct Place {
-    role: Role,
+    status: Arc<Status>,
     work: Work,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// How far the work is that a place is held for.
@@ -155,12 +146,13 @@ enum Work {
 }
 
 impl Place {
-    fn new(permit: OwnedSemaphorePermit, role: &Role) -> Self {
-        role.meters().taken.increment(1.0);
+    /// The permit is given back by `drop`.
+    fn new(permit: SemaphorePermit<'_>, status: &Arc<Status>) -> Self {
+        permit.forget();
+        status.role.meters().taken.increment(1.0);
         Self {
-            role: role.clone(),
+            status: status.clone(),
             work: Work::Waits,
-            _permit: permit,
         }
     }
 
@@ -177,10 +169,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let meters = self.role.meters();
+        let meters = self.status.role.meters();
         meters.taken.decrement(1.0);
         if let Work::Runs = self.work {
             meters.lost.increment(1);
         }
+        self.status.places.add_permits(1);
     }
 }

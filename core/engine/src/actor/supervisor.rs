@@ -11,53 +11,25 @@
 //! those put until the next value is there.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use actix::{Actor, Arbiter, Context};
 use actix_rt::ArbiterHandle;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Role;
 use super::arbiters::Arbiters;
 use super::escalation::{Escalation, Failure};
 use super::handle::{Handle, Shared, WeakHandle};
-use super::inbox::{Envelope, Orphan};
+use super::inbox::Orphan;
 use super::life::Life;
+use super::queue::Queue;
+use super::restart::Restart;
 use super::status::{State, Status};
-
-/// How often an actor may fail before its supervisor gives up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Restart {
-    /// Failures tolerated within `window`.
-    pub limit: usize,
-    /// Length of the window the failures are counted in.
-    pub window: Duration,
-    /// Pause before the first restart. It doubles with every further failure in the window, but never so far that
-    /// an actor which fails at once each time would escape the limit.
-    pub pause: Duration,
-}
-
-impl Restart {
-    /// Not at all.
-    pub const NEVER: Self = Self {
-        limit: 0,
-        window: Duration::ZERO,
-        pause: Duration::ZERO,
-    };
-
-    /// The pause after the `failures`th failure within the window.
-    fn back_off(&self, failures: usize) -> Duration {
-        let doubled = u32::try_from(failures.saturating_sub(1))
-            .ok()
-            .and_then(|shift| 1_u32.checked_shl(shift))
-            .map_or(Duration::MAX, |factor| self.pause.saturating_mul(factor));
-        let limit = u32::try_from(self.limit).unwrap_or(u32::MAX);
-        let share = self.window / limit.saturating_add(1);
-        doubled.min(share.max(self.pause))
-    }
-}
 
 /// Where actors live and who hears of those that failed for good.
 #[derive(Clone, Debug)]
@@ -186,7 +158,8 @@ impl Supervisor {
         let (handle, mut launch) = prepare(role.into(), places);
         launch.orphan = Orphan::WorksOn;
         let alone = self.reporting_to(Escalation::log_only());
-        let mut make = Some(make);
+        // Boxed, so that its room is free once the actor is made.
+        let mut make = Some(Box::new(make));
         let make = move |own: &WeakHandle<A>| {
             let make = make.take().expect("a limit of no restarts makes one value");
             make(own)
@@ -200,15 +173,15 @@ impl Supervisor {
 pub(super) struct Launch<A: Actor> {
     status: Arc<Status>,
     shared: Weak<Shared<A>>,
-    queue: mpsc::UnboundedReceiver<Box<dyn Envelope<A>>>,
+    queue: Arc<Queue<A>>,
     orphan: Orphan,
 }
 
 /// Makes the handle of an actor before the actor, so that who holds a lock need not run a factory under it.
 pub(super) fn prepare<A: Actor>(role: Role, places: usize) -> (Handle<A>, Launch<A>) {
-    let (sender, queue) = mpsc::unbounded_channel();
+    let queue = Queue::open();
     let status = Arc::new(Status::new(role, places));
-    let handle = Handle::new(status.clone(), sender);
+    let handle = Handle::new(status.clone(), queue.clone());
     let shared = Arc::downgrade(&handle.shared);
     let orphan = Orphan::Stops;
     let launch = Launch {
@@ -260,7 +233,7 @@ struct Supervised<A: Actor, F> {
     status: Arc<Status>,
     shared: Weak<Shared<A>>,
     /// The queue of the value that is to be built next, if it is open already.
-    queue: Option<mpsc::UnboundedReceiver<Box<dyn Envelope<A>>>>,
+    queue: Option<Arc<Queue<A>>>,
     orphan: Orphan,
     restart: Restart,
     escalation: Escalation,
@@ -276,24 +249,25 @@ where
     A: Actor<Context = Context<A>>,
     F: FnMut(&WeakHandle<A>) -> A + Send + 'static,
 {
-    /// Runs one value from start to end.
-    async fn live(&mut self) -> Result<(), String> {
+    /// Builds the next value, unless nobody wants one.
+    fn build(&mut self) -> Result<Option<Box<Life<A>>>, String> {
         let Some(queue) = self.queue.take().or_else(|| self.reopen()) else {
-            return Ok(());
+            return Ok(None);
         };
         let own = WeakHandle::new(self.shared.clone(), self.status.clone());
         let make = || (self.make)(&own);
-        Life::begin(make, queue, self.status.clone(), self.orphan)?.await
+        let life = Life::begin(make, queue, self.status.clone(), self.orphan)?;
+        Ok(Some(Box::new(life)))
     }
 
     /// Opens a queue for the next value, unless nobody wants one.
-    fn reopen(&mut self) -> Option<mpsc::UnboundedReceiver<Box<dyn Envelope<A>>>> {
+    fn reopen(&mut self) -> Option<Arc<Queue<A>>> {
         let shared = self.shared.upgrade()?;
-        let (sender, queue) = mpsc::unbounded_channel();
+        let queue = Queue::open();
         self.generation += 1;
-        shared.slot.store(Some(Arc::new(sender)));
+        shared.slot.store(Some(queue.clone()));
         if !self.status.go_on(State::Running(self.generation)) {
-            shared.slot.store(None);
+            shared.close();
             return None;
         }
         let role = &self.status.role;
@@ -310,7 +284,7 @@ where
         let (actor, generation) = (role.name(), self.generation);
         tracing::error!(actor, generation, reason, "actor failed");
         if let Some(shared) = self.shared.upgrade() {
-            shared.slot.store(None);
+            shared.close();
         }
         let now = Instant::now();
         let window = self.restart.window;
@@ -322,19 +296,22 @@ where
     }
 
     /// Waits before the next value. Says whether there shall be one.
-    async fn rest(&self, pause: Duration) -> bool {
-        let mut state = self.status.watch();
-        if !self.status.go_on(State::Restarting(self.generation)) {
-            return false;
-        }
-        // The last handle may have gone while there was a value to see to that.
-        if self.shared.strong_count() == 0 {
-            return false;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => true,
-            _ = state.wait_for(|state| *state == State::Stopping) => false,
-        }
+    fn rest(&self, pause: Duration) -> Rest {
+        let (status, generation) = (self.status.clone(), self.generation);
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            if !status.go_on(State::Restarting(generation)) {
+                return false;
+            }
+            // The last handle may have gone while there was a value to see to that.
+            if shared.strong_count() == 0 {
+                return false;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => true,
+                _ = status.wait_for(|state| state == State::Stopping) => false,
+            }
+        })
     }
 
     fn stopped(self) {
@@ -359,11 +336,33 @@ where
 
 /// The supervising task; if it is dropped before its end, its arbiter has ended.
 ///
-/// Boxed, because the task's future would keep room for it twice.
+/// There is one for each actor, and most of them wait: it is as small as it can be.
 struct Task<A, F>(Option<Box<Supervised<A, F>>>)
 where
     A: Actor<Context = Context<A>>,
     F: FnMut(&WeakHandle<A>) -> A + Send + 'static;
+
+/// A supervising task on its arbiter.
+struct Supervising<A, F>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut(&WeakHandle<A>) -> A + Send + 'static,
+{
+    /// Dropped before the task: nothing of the actor lives when it moves.
+    phase: Phase<A>,
+    task: Task<A, F>,
+}
+
+/// A pause that ends with a value, or without one.
+type Rest = Pin<Box<dyn Future<Output = bool>>>;
+
+/// Where a supervising task is.
+enum Phase<A: Actor<Context = Context<A>>> {
+    Builds,
+    Lives(Box<Life<A>>),
+    /// Boxed once more: it is rare, and what tokio keeps for a task fits 128 octets without it.
+    Rests(Box<Rest>),
+}
 
 impl<A, F> Task<A, F>
 where
@@ -383,23 +382,12 @@ where
         });
     }
 
-    async fn run(mut self, mut pause: Option<Duration>) {
-        let end = loop {
-            let Some(task) = &mut self.0 else { return };
-            if let Some(pause) = pause
-                && !task.rest(pause).await
-            {
-                break Ok(());
-            }
-            match task.live().await {
-                Ok(()) => break Ok(()),
-                Err(reason) => match task.failed(&reason) {
-                    Some(next) => pause = Some(next),
-                    None => break Err(reason),
-                },
-            }
+    fn run(self, pause: Option<Duration>) -> Supervising<A, F> {
+        let phase = match (&self.0, pause) {
+            (Some(task), Some(pause)) => Phase::Rests(Box::new(task.rest(pause))),
+            _ => Phase::Builds,
         };
-        self.finish(end);
+        Supervising { phase, task: self }
     }
 
     fn finish(&mut self, end: Result<(), String>) {
@@ -407,6 +395,64 @@ where
         match end {
             Ok(()) => task.stopped(),
             Err(reason) => task.give_up(reason),
+        }
+    }
+}
+
+impl<A, F> Future for Supervising<A, F>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut(&WeakHandle<A>) -> A + Send + 'static,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
+        let Self { phase, task } = self.get_mut();
+        let Some(supervised) = &mut task.0 else {
+            return Poll::Ready(());
+        };
+        let end = ready!(phase.poll(supervised, context));
+        task.finish(end);
+        Poll::Ready(())
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Phase<A> {
+    /// Goes on until the actor is over, for good or for want of restarts.
+    fn poll<F>(
+        &mut self,
+        task: &mut Supervised<A, F>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), String>>
+    where
+        F: FnMut(&WeakHandle<A>) -> A + Send + 'static,
+    {
+        loop {
+            let failed = match self {
+                Self::Builds => match task.build() {
+                    Ok(Some(life)) => {
+                        *self = Self::Lives(life);
+                        continue;
+                    }
+                    Ok(None) => return Poll::Ready(Ok(())),
+                    Err(reason) => reason,
+                },
+                Self::Lives(life) => match ready!(Pin::new(life).poll(context)) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(reason) => reason,
+                },
+                Self::Rests(rest) => match ready!((**rest).as_mut().poll(context)) {
+                    true => {
+                        *self = Self::Builds;
+                        continue;
+                    }
+                    false => return Poll::Ready(Ok(())),
+                },
+            };
+            match task.failed(&failed) {
+                Some(pause) => *self = Self::Rests(Box::new(task.rest(pause))),
+                None => return Poll::Ready(Err(failed)),
+            }
         }
     }
 }

@@ -61,6 +61,8 @@ impl Shared {
     fn enter(&self, signals: Signals) -> u64 {
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most mailboxes have one.
+        sessions.reserve_exact(1);
         sessions.push((number, signals));
         number
     }
