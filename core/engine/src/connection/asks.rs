@@ -98,14 +98,14 @@ pub(crate) struct Desk {
     pub services: Services,
     pub signals: Signals,
     pub permit: Permit,
-    /// The account that logged in.
-    pub account: Option<Account>,
+    /// The account that logged in, without its password.
+    pub account: Option<Box<Account>>,
     /// Its place among the account's sessions.
     entry: Option<Entry>,
     /// Whose memory a message takes while it is in flight.
     pub taker: Taker,
     /// The message being received.
-    pub spool: Option<Spool>,
+    pub spool: Option<Box<Spool>>,
     /// The body being sent.
     pub body: Option<OpenBody>,
     /// Bodies that are likely to be sent next.
@@ -179,7 +179,10 @@ impl Desk {
             account: account.email.clone(),
         };
         self.entry = Some(self.services.sessions.logged_in(&account, &self.signals));
-        self.account = Some(account);
+        self.account = Some(Box::new(Account {
+            password: None,
+            ..account
+        }));
         verdict
     }
 
@@ -227,13 +230,13 @@ impl Desk {
         self.newlines.end()
     }
 
-    fn open_spool(&mut self, start: SpoolStart) -> Spool {
+    fn open_spool(&mut self, start: SpoolStart) -> Box<Spool> {
         // Who waits for memory holds none.
         self.ahead = None;
         let open = self.spool.take();
         match (start, open) {
             (SpoolStart::Append, Some(spool)) => spool,
-            _ => self.fresh_spool(),
+            _ => Box::new(self.fresh_spool()),
         }
     }
 
@@ -243,7 +246,7 @@ impl Desk {
         self.services.spools.begin(&self.taker, patience)
     }
 
-    fn close_spool(&mut self, spool: Spool, received: Received) -> Received {
+    fn close_spool(&mut self, spool: Box<Spool>, received: Received) -> Received {
         let octets = spool.octets();
         let failed = spool.fault().map(|error| {
             tracing::warn!(%error, "cannot spool a message");

@@ -117,7 +117,7 @@ impl<A: Asks> Actor for Connection<A> {
 pub(crate) async fn serve<A: Asks>(mut parts: Box<Parts<A>>, signals: Signals) {
     let overdue = async {
         signals.ended().await;
-        tokio::time::sleep(GRACE).await;
+        Box::pin(tokio::time::sleep(GRACE)).await;
     };
     let end = tokio::select! {
         end = converse(&mut parts, &signals) => end,
@@ -142,73 +142,100 @@ pub(crate) async fn serve<A: Asks>(mut parts: Box<Parts<A>>, signals: Signals) {
     }
 }
 
-/// What is rare and large is boxed here: a client that waits would hold the room for all of it.
+/// A client that waits holds the room of what it waits in; so what is done between two waits is boxed.
 async fn converse<A: Asks>(parts: &mut Parts<A>, signals: &Signals) -> Result<End, wire::Broken> {
+    let mut actions = match Box::pin(parts.wire.hasty()).await? {
+        true => parts.session.on_hasty(),
+        false => parts.session.on(Input::Open),
+    };
+    loop {
+        match Box::pin(perform(parts, signals, actions)).await? {
+            Performed::Closed => return Ok(End::Said),
+            Performed::Answered(next) => actions = next,
+            Performed::Done => {
+                let Parts {
+                    wire,
+                    session,
+                    asks,
+                } = parts;
+                asks.answered(session);
+                actions = listen(wire, session, signals, asks).await?;
+            }
+        }
+        if matches!(parts.wire.end(), Some(End::Gone)) {
+            return Ok(End::Gone);
+        }
+    }
+}
+
+type Actions<A> = Vec<Action<<<A as Asks>::Session as Session>::Ask>>;
+
+/// What came of a batch of actions.
+enum Performed<T> {
+    /// The session has said goodbye.
+    Closed,
+    /// It goes on at once, with these.
+    Answered(T),
+    /// It waits for its peer.
+    Done,
+}
+
+/// Does what the session says, in order.
+async fn perform<A: Asks>(
+    parts: &mut Parts<A>,
+    signals: &Signals,
+    actions: Actions<A>,
+) -> Result<Performed<Actions<A>>, wire::Broken> {
     let Parts {
         wire,
         session,
         asks,
     } = parts;
-    let mut actions = match wire.hasty().await? {
-        true => session.on_hasty(),
-        false => session.on(Input::Open),
-    };
-    loop {
-        let mut next = None;
-        for action in std::mem::take(&mut actions) {
-            debug_assert!(
-                next.is_none(),
-                "what brings an answer is the last of its batch"
-            );
-            match action {
-                Action::Write(octets) => wire.write(&octets).await?,
-                Action::Send {
-                    offset,
-                    octets,
-                    framing,
-                } => Box::pin(asks.send(wire, offset, octets, framing)).await?,
-                Action::Ask(ask) => {
-                    let input = match signals.take(Heed::Revoked) {
-                        Some(_) => Input::Revoked,
-                        None => Input::Answer(Box::pin(asks.answer(ask, wire)).await),
-                    };
-                    next = Some(session.on(input));
-                }
-                Action::Receive(receive) => {
-                    next = Some(Box::pin(asks.receive(wire, session, receive)).await?);
-                }
-                Action::StartTls => {
-                    Box::pin(wire.start_tls()).await?;
-                    asks.secured(wire);
-                    next = Some(session.on(Input::Secured));
-                }
-                Action::Resume => {
-                    // What has gathered need not go out alone when the next answer is at hand: it is written when it is much.
-                    if !asks.desk().at_hand() {
-                        wire.flush().await?;
-                    }
-                    next = Some(session.on(Input::Resume));
-                }
-                Action::Close => {
-                    session.reached().into_iter().for_each(limits::reached);
-                    return Ok(End::Said);
-                }
+    let mut next = None;
+    for action in actions {
+        debug_assert!(
+            next.is_none(),
+            "what brings an answer is the last of its batch"
+        );
+        match action {
+            Action::Write(octets) => wire.write(&octets).await?,
+            Action::Send {
+                offset,
+                octets,
+                framing,
+            } => asks.send(wire, offset, octets, framing).await?,
+            Action::Ask(ask) => {
+                let input = match signals.take(Heed::Revoked) {
+                    Some(_) => Input::Revoked,
+                    None => Input::Answer(Box::pin(asks.answer(ask, wire)).await),
+                };
+                next = Some(session.on(input));
             }
-        }
-        if let Some(limit) = session.reached() {
-            limits::reached(limit);
-        }
-        actions = match next {
-            Some(actions) => actions,
-            None => {
-                asks.answered(session);
-                listen(wire, session, signals, asks).await?
+            Action::Receive(receive) => {
+                next = Some(Box::pin(asks.receive(wire, session, receive)).await?);
             }
-        };
-        if matches!(wire.end(), Some(End::Gone)) {
-            return Ok(End::Gone);
+            Action::StartTls => {
+                Box::pin(wire.start_tls()).await?;
+                asks.secured(wire);
+                next = Some(session.on(Input::Secured));
+            }
+            Action::Resume => {
+                // What has gathered need not go out alone when the next answer is at hand: it is written when it is much.
+                if !asks.desk().at_hand() {
+                    wire.flush().await?;
+                }
+                next = Some(session.on(Input::Resume));
+            }
+            Action::Close => {
+                session.reached().into_iter().for_each(limits::reached);
+                return Ok(Performed::Closed);
+            }
         }
     }
+    if let Some(limit) = session.reached() {
+        limits::reached(limit);
+    }
+    Ok(next.map_or(Performed::Done, Performed::Answered))
 }
 
 /// Waits for whatever comes next while the session asks for nothing.

@@ -52,7 +52,7 @@ impl Pop3Asks {
     }
 
     async fn open(&mut self) -> Result<Opened, Error> {
-        let account = self.desk.account.as_ref();
+        let account = self.desk.account.as_deref();
         let account = account.ok_or(Error::NotFound("account"))?;
         let expire = expire(account.pop3_retention, &self.desk.services.config);
         let account = account.id;

@@ -150,7 +150,7 @@ impl<S: Mail> SmtpAsks<S> {
             recipients: &recipients,
             spooled: &spooled,
             taker: &self.desk.taker,
-            submitter: self.desk.account.as_ref(),
+            submitter: self.desk.account.as_deref(),
             answers: S::ANSWERS,
             report: report.as_ref(),
         };
@@ -163,7 +163,7 @@ impl<S: Mail> SmtpAsks<S> {
     }
 
     /// The whole message, as it will lie in the mailboxes but for our trace.
-    async fn ready(&self, spool: Spool, envelope: &Envelope) -> Result<Spooled, TidyError> {
+    async fn ready(&self, spool: Box<Spool>, envelope: &Envelope) -> Result<Spooled, TidyError> {
         let spooled = spool.finish().await?;
         let origin = match self.desk.account {
             Some(_) => Origin::Submitted,

@@ -4,6 +4,7 @@
 //! A line that has begun must be whole in time, a body must flow, a writer must be read from: see [`Deadlines`].
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -93,7 +94,8 @@ pub(crate) struct Wire {
     stream: Option<Stream>,
     peer: Peer,
     acceptor: Option<Acceptor>,
-    deadlines: Deadlines,
+    /// Shared with all connections of its listener.
+    deadlines: Arc<Deadlines>,
     clock: LineClock,
     input: ReadBuffer,
     framer: Framer,
@@ -109,7 +111,7 @@ impl Wire {
         stream: Stream,
         peer: Peer,
         acceptor: Option<Acceptor>,
-        deadlines: Deadlines,
+        deadlines: Arc<Deadlines>,
     ) -> Self {
         let clock = match deadlines.login {
             Some(login) => LineClock::before_login(deadlines.greeting, deadlines.line, login),
@@ -177,7 +179,7 @@ impl Wire {
     pub async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         if octets.len() >= GATHER {
             self.flush().await?;
-            return self.write_now(octets).await;
+            return Box::pin(self.write_now(octets)).await;
         }
         self.output.extend_from_slice(octets);
         match self.output.len() >= GATHER {
@@ -192,14 +194,14 @@ impl Wire {
             return Ok(());
         }
         let output = std::mem::take(&mut self.output);
-        self.write_now(&output).await
+        // Boxed, because a client that waits would hold the room for it.
+        Box::pin(self.write_now(&output)).await
     }
 
     async fn write_now(&mut self, octets: &[u8]) -> io::Result<()> {
         let pace = self.deadlines.writing;
         let stream = self.stream()?;
         deadline::write_all(stream, octets, pace).await?;
-        deadline::within(Instant::now() + pace.stall, stream.flush()).await??;
         self.sent += octets.len() as u64;
         Ok(())
     }
@@ -354,7 +356,7 @@ mod tests {
             reading: pace,
             writing: pace,
         };
-        Wire::new(stream, peer, None, deadlines)
+        Wire::new(stream, peer, None, Arc::new(deadlines))
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ pub(super) struct Door {
     entrance: Entrance,
     limiter: Limiter,
     services: Services,
-    deadlines: Deadlines,
+    deadlines: Arc<Deadlines>,
     drain: CancellationToken,
     /// What its connections are called: looked up once.
     connection: Role,
@@ -142,7 +142,7 @@ impl Door {
             entrance,
             limiter,
             services,
-            deadlines,
+            deadlines: Arc::new(deadlines),
             drain,
             connection: Role::new("connection"),
         }
@@ -203,7 +203,7 @@ impl Door {
         } = entered;
         let signals = Signals::default();
         let span = self.span(&peer);
-        let wire = Wire::new(stream, peer, starttls, self.deadlines);
+        let wire = Wire::new(stream, peer, starttls, self.deadlines.clone());
         let desk = Desk::new(
             self.services.clone(),
             self.settings.service.name(),

@@ -53,7 +53,11 @@ impl Sessions {
             version: account.version,
             signals: signals.clone(),
         };
-        self.0.sessions.entry(account.id).or_default().push(session);
+        // Most accounts have one.
+        let mut of_account = self.0.sessions.entry(account.id).or_default();
+        of_account.reserve_exact(1);
+        of_account.push(session);
+        drop(of_account);
         Entry {
             sessions: self.clone(),
             account: account.id,

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub const CAPACITY: usize = 16 * 1024;
 
 /// Buffers a thread keeps for later.
-pub const POOLED: usize = 64;
+pub const POOLED: usize = 16;
 
 /// Free space below which a buffer is made ready for more.
 const LOW: usize = 512;

@@ -33,6 +33,11 @@ impl Fields {
         }
     }
 
+    /// Gives back the room that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// Takes all fields of another set in.
     pub(super) fn extend(&mut self, other: &Fields) {
         for (name, value) in &other.0 {

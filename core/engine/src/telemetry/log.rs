@@ -191,6 +191,8 @@ where
     ) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
+        // There is one for each connection, and most of them are silent.
+        fields.shrink();
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(fields);
         }

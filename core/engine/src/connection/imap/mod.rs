@@ -59,7 +59,7 @@ impl ImapAsks {
 
     fn account(&self) -> Result<&Account, Refused> {
         // No session asks this before login; one that does is broken, and that is for the log.
-        let account = self.desk.account.as_ref();
+        let account = self.desk.account.as_deref();
         account.ok_or(Refused::Error(Error::Corrupt("no account".into())))
     }
 
