@@ -75,6 +75,9 @@ pub enum Command {
     /// Addresses that lead to others.
     #[command(subcommand, arg_required_else_help = true)]
     Alias(AliasCommand),
+    /// The LDAP directory: who is in it, and what of it is taken over.
+    #[command(subcommand, arg_required_else_help = true)]
+    Ldap(LdapCommand),
     /// Compare index and store: name what is missing or left over on either side.
     ///
     /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
@@ -237,6 +240,42 @@ pub enum UserCommand {
     Import {
         /// The file; "-" is standard input.
         file: PathBuf,
+    },
+}
+
+/// What to do with the directory.
+#[derive(Debug, Subcommand)]
+pub enum LdapCommand {
+    /// Take over addresses, names and departments now, as the running server does every hour.
+    ///
+    /// Accounts are added, renamed and switched off and on again; none is removed. A domain of which more than one account in five would be
+    /// switched off is left as it is. Exit status 1 if a domain was left, or something needs a look.
+    #[command(
+        after_help = "Examples:\n  postrider ldap sync --dry-run\n  postrider ldap sync example.com"
+    )]
+    Sync {
+        /// Only of this domain.
+        domain: Option<String>,
+        /// Say what would change, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Switch off as many accounts as are gone from the directory.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say step by step what a login of somebody finds in the directory.
+    ///
+    /// No password is asked for and nothing is changed. Exit status 1 if the login could not succeed.
+    Test {
+        /// The address, or what else is typed as user name.
+        email: String,
+    },
+    /// Unbind an account from its entry in the directory.
+    ///
+    /// For somebody whose entry was made anew: the next synchronisation or login binds the account to the entry that has its address then.
+    Unbind {
+        /// The account's address.
+        email: String,
     },
 }
 

@@ -4,6 +4,7 @@ mod alias;
 mod check_config;
 mod domain;
 mod fsck;
+mod ldap;
 mod migrate;
 mod run;
 mod user;
@@ -44,6 +45,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Domain(command) => block_on(domain::run(&place, command)),
         Command::User(command) => block_on(user::run(&place, command, output)),
         Command::Alias(command) => block_on(alias::run(&place, command)),
+        Command::Ldap(command) => block_on(ldap::run(&place, command)),
         Command::Fsck(arguments) => block_on(fsck::run(&place, &arguments)),
     };
     let done = done.map_err(|failure| match (&place, explicit) {

@@ -1,8 +1,8 @@
 //! `postrider user …`, but for `user import`.
 
-use postrider::admin::Admin;
+use postrider::admin::{Admin, AdminError};
 use postrider::config::{Config, Keep};
-use postrider_storage::index::{Account, Mailbox, Retention, SpecialUse};
+use postrider_storage::index::{Account, AuthType, Mailbox, Retention, SpecialUse};
 use serde_json::{Value, json};
 
 use super::{Output, domain::auth, user_import};
@@ -11,7 +11,7 @@ use crate::{
     cli::UserCommand,
     open::{self, Missing},
     password,
-    report::{Align, Table, json_time, quota, size, time},
+    report::{Align, Table, json_time, printable, quota, size, time},
 };
 
 pub(super) async fn run(
@@ -60,7 +60,12 @@ pub(super) async fn run(
             Ok(Report::line(line, json!({ "removed": account.email })))
         }
         UserCommand::Passwd { email } => {
-            let email = admin.find_user(&email).await?.email;
+            // Before somebody types a password for nothing.
+            let account = admin.find_user(&email).await?;
+            if account.auth == AuthType::Ldap {
+                return Err(AdminError::PasswordOfLdap(account.email).into());
+            }
+            let email = account.email;
             let hash = new_hash(&email).await?;
             let account = admin.set_password(&email, hash).await?;
             Ok(Report::line(
@@ -143,6 +148,12 @@ async fn show(admin: &Admin, email: &str, config: &Config) -> Result<Report, Fai
     ));
     text.push_str(&format!("last login  {}\n", time(account.last_login)));
     text.push_str(&format!("added       {}\n", time(Some(account.created))));
+    if let Some(entry) = &report.entry {
+        let shown = |text: &Option<String>| printable(text.as_deref().unwrap_or("none"));
+        text.push_str(&format!("name        {}\n", shown(&entry.display_name)));
+        text.push_str(&format!("department  {}\n", shown(&entry.department)));
+        text.push_str(&format!("directory   {}\n", printable(&entry.stable_id)));
+    }
     if !report.aliases.is_empty() {
         text.push_str(&format!("aliases     {}\n", report.aliases.join(", ")));
     }
@@ -166,6 +177,14 @@ async fn show(admin: &Admin, email: &str, config: &Config) -> Result<Report, Fai
     let mut json = document(account);
     json["mailboxes"] = report.mailboxes.iter().map(mailbox_document).collect();
     json["aliases"] = json!(report.aliases);
+    json["directory"] = json!(report.entry.as_ref().map(|it| json!({
+        "id": it.stable_id,
+        "name": it.display_name,
+        "department": it.department,
+        "aliases": it.aliases,
+        "seen": json_time(Some(it.seen)),
+        "disabled": json_time(it.disabled),
+    })));
     Ok(Report {
         text,
         json,

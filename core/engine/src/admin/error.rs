@@ -58,6 +58,12 @@ pub enum AdminError {
     /// A base DN for a domain without LDAP.
     #[error("a base DN means nothing in a domain that authenticates locally")]
     BaseDnWithoutLdap,
+    /// A password for a user that LDAP vouches for.
+    #[error("the password of {0} is kept by the LDAP directory")]
+    PasswordOfLdap(String),
+    /// The user is bound to no entry of the directory.
+    #[error("user {0} is bound to no entry of the directory")]
+    NotBound(String),
     /// The password is none.
     #[error(transparent)]
     Password(#[from] PasswordError),

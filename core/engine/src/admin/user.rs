@@ -3,8 +3,8 @@
 use postrider_storage::{
     Error,
     index::{
-        Account, AddAccounts, AuthType, Change, Mailbox, NewAccount, RemoveAccount, Retention,
-        SetAccountActive, SetPassword, SetQuota, SetRetention,
+        Account, AddAccounts, AuthType, Change, DirectoryEntry, Mailbox, NewAccount, RemoveAccount,
+        Retention, SetAccountActive, SetPassword, SetQuota, SetRetention, UnbindEntry,
     },
 };
 
@@ -24,6 +24,8 @@ pub struct UserReport {
     pub mailboxes: Vec<Mailbox>,
     /// Sources of the aliases that lead to it.
     pub aliases: Vec<String>,
+    /// The entry of the directory that it is bound to.
+    pub entry: Option<DirectoryEntry>,
 }
 
 impl Admin {
@@ -89,10 +91,12 @@ impl Admin {
     pub async fn user(&self, email: &str) -> Result<UserReport, AdminError> {
         let account = self.find_user(email).await?;
         let mailboxes = self.index.mailboxes(account.id).await?;
+        let entry = self.index.directory_entry_of(account.id).await?;
         let aliases = self.index.aliases(None).await?;
         let leads_here = |destination: &str| destination.eq_ignore_ascii_case(&account.email);
         Ok(UserReport {
             mailboxes,
+            entry,
             aliases: aliases
                 .into_iter()
                 .filter(|it| leads_here(&it.destination))
@@ -116,12 +120,31 @@ impl Admin {
         self.change_user(account, change).await
     }
 
+    /// Unbinds a user from its entry in the directory; the next synchronisation or login binds it to the one that has its address then.
+    ///
+    /// # Errors
+    /// A user that is not there, or not bound.
+    pub async fn unbind_user(&self, email: &str) -> Result<Account, AdminError> {
+        let account = self.find_user(email).await?;
+        let change = Change::UnbindEntry(UnbindEntry {
+            account: account.id,
+        });
+        match self.apply(change).await {
+            Ok(_) => Ok(account),
+            Err(Error::NotFound(_)) => Err(AdminError::NotBound(account.email)),
+            Err(other) => Err(other.into()),
+        }
+    }
+
     /// Sets the hash of a user's password.
     ///
     /// # Errors
-    /// A user that is not there, a hash that cannot be verified.
+    /// A user that is not there or that LDAP vouches for, a hash that cannot be verified.
     pub async fn set_password(&self, email: &str, hash: String) -> Result<Account, AdminError> {
         let account = self.find_user(email).await?;
+        if account.auth == AuthType::Ldap {
+            return Err(AdminError::PasswordOfLdap(account.email));
+        }
         check_hash(&hash)?;
         let change = Change::SetPassword(SetPassword {
             account: account.id,

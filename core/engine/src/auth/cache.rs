@@ -71,6 +71,13 @@ impl Cache {
         }
     }
 
+    /// Forgets that anybody vouched.
+    pub(super) fn forget(&self, account: &Account, password: &Secret<String>) {
+        if let Some(mark) = self.mark(account, password) {
+            self.state().entries.remove(&mark);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

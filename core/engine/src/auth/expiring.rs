@@ -38,6 +38,11 @@ impl<K: Eq + Hash, V> Expiring<K, V> {
         self.entries.insert(key, (value, until));
     }
 
+    /// Forgets what is kept under this key.
+    pub(super) fn remove(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+
     fn make_room(&mut self, now: Instant) {
         self.entries.retain(|_, (_, until)| *until > now);
         if self.entries.len() < self.limit {

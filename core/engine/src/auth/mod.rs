@@ -22,6 +22,7 @@ pub mod contract;
 mod decision;
 mod expiring;
 mod hasher;
+pub mod ldap;
 mod local;
 mod memory;
 mod name;

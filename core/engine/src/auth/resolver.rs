@@ -2,7 +2,7 @@
 //!
 //! A program that embeds the engine puts resolvers of its own before the local one; they pass [`contract`](super::contract).
 //!
-//! **Bounds.** [`PLACES`] requests a resolver at a time. One before the last gets half of the time that is left, at most [`PATIENCE`].
+//! **Bounds.** [`PLACES`] requests a resolver at a time, unless it says otherwise. One before the last gets half of the time that is left, at most [`PATIENCE`].
 //! **On failure.** A resolver that panics, or does not answer in time, has answered [`Answer::Unavailable`].
 
 use std::borrow::Cow;
@@ -49,6 +49,8 @@ pub type Why = Cow<'static, str>;
 pub enum Answer {
     /// It is the user.
     Granted,
+    /// It is the user, whose account has this address: the login was by another name.
+    GrantedAs(String),
     /// It knows the user, and this is not the password, or the user may not log in.
     Denied(Why),
     /// It does not know the user.
@@ -64,7 +66,7 @@ impl Answer {
     /// One word for the log.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Granted => "granted",
+            Self::Granted | Self::GrantedAs(_) => "granted",
             Self::Denied(_) => "denied",
             Self::Unknown(_) => "unknown",
             Self::Unavailable(_) => "unavailable",
@@ -75,6 +77,7 @@ impl Answer {
     pub(super) fn why(&self) -> &str {
         match self {
             Self::Granted => "",
+            Self::GrantedAs(email) => email,
             Self::Denied(why)
             | Self::Unknown(why)
             | Self::Unavailable(why)
@@ -103,9 +106,14 @@ pub trait Resolver: Send + Sync + 'static {
         Caching::Forbidden
     }
 
+    /// Requests that it works on at a time; further ones wait. A resolver that bounds its work itself may say more than there can be.
+    fn places(&self) -> usize {
+        PLACES
+    }
+
     /// Whether the password is the user's. Asked many times at once; dropped when it takes too long.
     ///
-    /// A yes opens the account whose address is [`Request::user`], if the index has it, also when the resolver itself has just added it.
+    /// A yes opens the account whose address is [`Request::user`] (or that [`Answer::GrantedAs`] names), if the index has it, also when the resolver itself has just added it.
     async fn authenticate(&self, request: Request<'_>) -> Answer;
 }
 
@@ -124,6 +132,8 @@ pub(super) struct Heard {
     pub(super) said: Vec<(&'static str, Answer)>,
     /// Who said yes.
     pub(super) granted: Option<Granted>,
+    /// The address of the account, where it is not what the user typed.
+    pub(super) account: Option<String>,
 }
 
 /// Who said yes.
@@ -155,9 +165,9 @@ impl Heard {
 impl Chain {
     /// `first` in order, then `last`.
     pub(super) fn new(first: Vec<Arc<dyn Resolver>>, last: Arc<dyn Resolver>) -> Self {
-        let link = |resolver| Link {
+        let link = |resolver: Arc<dyn Resolver>| Link {
+            places: Semaphore::new(resolver.places()),
             resolver,
-            places: Semaphore::new(PLACES),
         };
         Self(first.into_iter().chain([last]).map(link).collect())
     }
@@ -179,7 +189,10 @@ impl Chain {
                 })
                 .await;
             let name = link.resolver.name();
-            if answer == Answer::Granted {
+            if let Answer::GrantedAs(email) = &answer {
+                heard.account = Some(email.clone());
+            }
+            if matches!(answer, Answer::Granted | Answer::GrantedAs(_)) {
                 heard.granted = Some(Granted {
                     by: name,
                     caching: link.resolver.caching(),

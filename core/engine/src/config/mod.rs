@@ -14,6 +14,7 @@ mod database;
 mod duration;
 mod keep;
 mod keys;
+mod ldap;
 mod limits;
 mod listener;
 mod log;
@@ -29,13 +30,14 @@ mod tests;
 mod tls;
 mod value;
 
-pub use auth::{Auth, Ldap, Throttle};
+pub use auth::{Auth, Throttle};
 pub use byte_count::{ByteCount, ByteCountError};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use keep::{Keep, KeepError};
 #[cfg(test)]
 pub(crate) use keys::KEYS;
+pub use ldap::Ldap;
 pub use limits::{Deadlines, Limits, Retention};
 pub use listener::{Bind, BindError, Listener};
 pub use log::{Log, LogFormat, UnknownLogFormat};

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::fs::PermissionsExt,
+    time::Duration,
 };
 
 use super::*;
@@ -482,9 +483,19 @@ fn parts_to_come_are_checked_and_refused() {
     );
     assert_eq!(problems("[store]\nkind = \"tape\"").len(), 1);
     let ldap = "[auth.ldap]\nurl = \"ldaps://ldap.example.com\"\nbind_dn = \"cn=p\"\nbind_password = \"${PASSWORD}\"\nbase_dn = \"dc=x\"\n";
+    let found = good(ldap).auth.ldap.expect("a directory");
+    assert_eq!(found.urls, ["ldaps://ldap.example.com"]);
+    assert_eq!(found.sync_filter, "(&(objectClass=inetOrgPerson)(mail=*))");
+    assert!(found.create_accounts && found.grace.is_zero());
+    assert_eq!(found.sync_every, Duration::from_secs(3600));
+    let two = ldap.replace(
+        "\"ldaps://ldap.example.com\"",
+        "[\"ldaps://a.example.com\", \"ldaps://b.example.com:1636/\"]",
+    );
+    let found = good(&two).auth.ldap.expect("a directory");
     assert_eq!(
-        problems(ldap),
-        ["1:1: auth.ldap is not available in this version; remove the section"]
+        found.urls,
+        ["ldaps://a.example.com", "ldaps://b.example.com:1636/"]
     );
     assert_eq!(
         problems(
@@ -494,9 +505,8 @@ fn parts_to_come_are_checked_and_refused() {
             "1:1: auth.ldap.bind_dn is missing",
             "1:1: auth.ldap.base_dn is missing",
             "1:1: auth.ldap.bind_password_file (or auth.ldap.bind_password) is missing; anonymous bind is refused",
-            "1:1: auth.ldap is not available in this version; remove the section",
             "2:7: auth.ldap.url: TLS is mandatory; use \"ldaps://\"",
-            "3:15: auth.ldap.user_filter: must hold {email}, or it finds the same users for everybody",
+            "3:15: auth.ldap.user_filter: must hold {email} or {uid}, or it finds the same users for everybody",
             "4:11: auth.ldap.timeout: 1h is out of range, it must lie between 100ms and 1m",
             "5:11: auth.ldap.ca_file: cannot read /none: No such file or directory (os error 2)",
         ]
@@ -508,7 +518,33 @@ fn parts_to_come_are_checked_and_refused() {
         "((mail={email})",
     ] {
         let found = problems(&format!("{ldap}user_filter = \"{filter}\""));
-        assert_eq!(found.len(), 2, "{filter}: {found:?}");
+        assert_eq!(found.len(), 1, "{filter}: {found:?}");
+    }
+    for bad in [
+        "sync_filter = \"(mail={email})\"",
+        "disabled_filter = \"(x\"",
+        "id_attribute = \"entry UUID\"",
+        "alias_attributes = [\"a\", \"(b)\"]",
+        "default_domain = \"not a domain\"",
+        "connections = 0",
+        "user_filter = \"(&(mail={email})(=))\"",
+    ] {
+        let found = problems(&format!("{ldap}{bad}"));
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+    }
+    for url in [
+        "ldap://h",
+        "ldapi:///x",
+        "ldaps://",
+        "ldaps://a b",
+        "ldaps://h:0",
+        "ldaps://u@h",
+        "ldaps://h/dc=x",
+        "ldaps://[::1]",
+    ] {
+        let text = ldap.replace("ldaps://ldap.example.com", url);
+        let found = problems(&text);
+        assert_eq!(found.len(), 1, "{url}: {found:?}");
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Parts, Running, StartError};
 use crate::actor::{
     Arbiters, Budget, ByteCount, Escalation, ServiceRuntime, Stage, Stages, Supervisor,
 };
+use crate::auth::ldap::{self, LdapClient, LdapResolver};
 use crate::auth::{self, Authenticator, Hasher};
 use crate::blob::{BlobPool, PoolLimits, Spools, open_s3};
 use crate::config::{Bind, Config, DatabaseUrl, Program, Service, Store};
@@ -94,6 +95,12 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         Chain::with_places(parts.filters, queues.filter as usize),
     )
     .reading(limits::of_messages(&config.limits));
+    let mut resolvers = parts.resolvers;
+    let company = company_directory(&config, &runtime).await?;
+    if let Some(client) = &company {
+        let resolver = LdapResolver::new(client.clone(), ldap::Rows::of(&index));
+        resolvers.push(Arc::new(resolver));
+    }
     let auth = Authenticator::new(auth::Parts {
         accounts: Arc::new(index.clone()),
         passwords: Arc::new(Hasher::start_on_all_cores(
@@ -103,7 +110,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         settings: config.auth.clone(),
         exempt: config.limits.exempt.clone(),
         deadline: config.deadlines.answer,
-        resolvers: parts.resolvers,
+        resolvers,
     });
     let services = Services::new(Inner {
         runtime: runtime.clone(),
@@ -134,7 +141,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         &arbiters,
         metrics,
     )?;
-    background(&services, &certificates);
+    background(&services, &certificates, company);
     Ok(Running {
         ports: listening.ports,
         binds: listening.binds,
@@ -231,6 +238,21 @@ async fn sweep(store: Arc<FilesystemStore>) {
         }
         tokio::time::sleep(SWEEP).await;
     }
+}
+
+/// The directory that vouches for users, if one is configured. Connects to nobody yet.
+async fn company_directory(
+    config: &Config,
+    runtime: &ServiceRuntime,
+) -> Result<Option<LdapClient>, StartError> {
+    let Some(settings) = config.auth.ldap.clone() else {
+        return Ok(None);
+    };
+    let handle = runtime.handle().clone();
+    let make = runtime.spawn_blocking(move || LdapClient::new(&settings, handle));
+    let made = make.await.map_err(|gone| storage("directory", gone))?;
+    made.map(Some)
+        .map_err(|error| StartError::Unsupported(error.to_string()))
 }
 
 async fn certificates(
@@ -384,7 +406,7 @@ async fn readiness(services: Services) -> Result<(), String> {
 }
 
 /// What runs beside the connections.
-fn background(services: &Services, certificates: &Arc<Certificates>) {
+fn background(services: &Services, certificates: &Arc<Certificates>, company: Option<LdapClient>) {
     let stopped = CancellationToken::new();
     let stop = stopped.clone();
     services
@@ -396,6 +418,15 @@ fn background(services: &Services, certificates: &Arc<Certificates>) {
     runtime.spawn(certificates.clone().watch(CERTIFICATES, stopped));
     let drain = services.stages.drain(Stage::Listeners);
     runtime.spawn(watch(services.clone(), drain.clone()));
+    if let Some(client) = company {
+        let (rows, drain) = (ldap::Rows::of(&services.index), drain.clone());
+        runtime.spawn(async move {
+            tokio::select! {
+                () = drain.begun() => {}
+                () = ldap::sync::keep_up(client, rows) => {}
+            }
+        });
+    }
     runtime.spawn(retention::run(services.clone(), drain));
 }
 

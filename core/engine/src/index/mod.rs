@@ -101,6 +101,8 @@ impl IndexPool {
                 | Change::RemoveAccount(_)
                 | Change::SetDomainActive(_)
                 | Change::RemoveDomain(_)
+                | Change::RenameAccount(_)
+                | Change::SetEntryActive(_)
         );
         let result = self.writer.ask_before(deadline, Apply(change)).await;
         if ends_access {

@@ -92,6 +92,12 @@ metrics! {
     PASSWORD_JOBS_WAITING = "postrider_password_jobs_waiting", Gauge, Count, "Passwords that wait for a hasher.";
     PASSWORD_JOBS_REFUSED = "postrider_password_jobs_refused_total", Counter, Count, "Passwords not looked at because the hashers were busy for too long.";
     PASSWORD_UPGRADES = "postrider_password_upgrades_total", Counter, Count, "Password hashes of other programs that became bcrypt at a login, by what they were (argon2, bcrypt, clear, digest, md5_crypt, pbkdf2, scram, sha_crypt).";
+    LDAP_SECONDS = "postrider_ldap_seconds", Histogram(SECONDS), Seconds, "Time the directory took, by operation (connect, search, bind, pages).";
+    LDAP_BINDS = "postrider_ldap_binds_total", Counter, Count, "Passwords that the directory compared, by result (granted, denied).";
+    LDAP_FAILURES = "postrider_ldap_failures_total", Counter, Count, "Questions that the directory did not answer, by operation and reason (connect, tls, bind, back_off, slow, broken, refused, partial, settings, given_up).";
+    LDAP_SYNCED = "postrider_ldap_synced_seconds", Gauge, Seconds, "When this process last synchronised all domains with the directory, in seconds since 1970.";
+    LDAP_SYNC_CHANGES = "postrider_ldap_sync_changes_total", Counter, Count, "Accounts that synchronisation changed, by change (create, bind, rename, update, disable, enable).";
+    LDAP_SYNC_FAILURES = "postrider_ldap_sync_failures_total", Counter, Count, "Synchronisations, or domains of them, that were not done.";
     // Mail.
     MESSAGES_RECEIVED = "postrider_messages_received_total", Counter, Count, "Messages taken over, by service.";
     MESSAGE_BYTES = "postrider_message_bytes", Histogram(OCTETS), Bytes, "Sizes of the messages taken over.";

@@ -4,8 +4,9 @@
 //! outcome is harmless: appends are recognised by their blob's key, the others set a state.
 
 use super::{
-    AccountId, Alias, AuthType, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount, NewBlob,
-    NewEntry, Retention, SpecialUse, Timestamp, Uid, UidValidity,
+    AccountId, Alias, AuthType, BindEntry, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount,
+    NewBlob, RenameAccount, Retention, SetEntryActive, SpecialUse, Timestamp, Uid, UidValidity,
+    UnbindEntry,
 };
 
 /// One change of the index.
@@ -180,60 +181,6 @@ pub struct RemoveAlias {
     pub source: String,
     /// Only this pair; none: all of the source.
     pub destination: Option<String>,
-}
-
-/// Which account an entry is bound to.
-#[derive(Clone, Debug)]
-pub enum BindTo {
-    /// This one. `Invalid` if LDAP does not vouch for it.
-    Existing(AccountId),
-    /// One that is added with it.
-    New(NewAccount),
-}
-
-/// Binds an account to the entry of a directory, or says anew what the entry it is bound to says. `Exists("directory entry")` if the
-/// account is bound to another entry or the entry to another account. The aliases that came from the entry become those given, but for
-/// one that is there already; what somebody made stays. Raises no version. Outcome: `Accounts` with the one.
-#[derive(Clone, Debug)]
-pub struct BindEntry {
-    /// The account.
-    pub to: BindTo,
-    /// What the entry says.
-    pub entry: NewEntry,
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// Unbinds an account from its entry, and removes the aliases that came from there. `NotFound("directory entry")` if it is bound to none.
-/// Outcome: `Done`.
-#[derive(Clone, Debug)]
-pub struct UnbindEntry {
-    /// The account.
-    pub account: AccountId,
-}
-
-/// Gives an account another address, in the same domain or another, and raises its version. Aliases that led to the old address lead to the
-/// new one; none leads from there to itself. `Exists` if an account has the address. Outcome: `Done`.
-#[derive(Clone, Debug)]
-pub struct RenameAccount {
-    /// The account.
-    pub account: AccountId,
-    /// Local part and domain, lower case. The domain must exist.
-    pub email: String,
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// Switches an account on or off because of its directory entry, notes that there, and raises the account's version.
-/// `NotFound("directory entry")` if it is bound to none. Outcome: `Done`.
-#[derive(Clone, Debug)]
-pub struct SetEntryActive {
-    /// The account.
-    pub account: AccountId,
-    /// On or off.
-    pub active: bool,
-    /// Now.
-    pub now: Timestamp,
 }
 
 /// Takes, prolongs or (with an `until` that has come) gives back the right to some work that one process does at a time. `Exists("lease")`

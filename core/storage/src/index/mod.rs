@@ -23,7 +23,7 @@ pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention};
 pub use alias::{Addresses, Alias, KnownAddress};
 pub use change::*;
 pub use domain::{AuthType, Domain};
-pub use entry::{DirectoryEntry, NewEntry};
+pub use entry::*;
 pub use id::{AccountId, BlobId, DomainId, MailboxId, ModSeq, Timestamp, Uid, UidValidity};
 pub use mailbox::{
     DELIMITER, FIRST_MAILBOXES, INBOX, MAILBOX_LIMIT, Mailbox, NAME_LIMIT, SpecialUse,

@@ -220,13 +220,15 @@ impl Shared {
             return Ok(Some(Decision::unproven(&heard)));
         };
         let by = granted.by;
-        let Some(account) = self.accounts.account(user).await? else {
+        let opened = heard.account.as_deref().unwrap_or(user);
+        let Some(account) = self.accounts.account(opened).await? else {
             return Ok(Some(Decision::overruled(by, "no such account")));
         };
         if !account.enabled() {
             return Ok(Some(Decision::overruled(by, "switched off")));
         }
         // A resolver may have added the account just now; one that was there must be the one that was proven.
+        let before = before.filter(|_| heard.account.is_none());
         if before.is_some_and(|it| (it.id, it.version) != (account.id, account.version)) {
             return Ok(None);
         }
