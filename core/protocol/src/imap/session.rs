@@ -13,7 +13,7 @@ mod selected;
 mod step;
 mod tell;
 
-pub(super) use self::assembly::unasked;
+pub(super) use self::assembly::{discard_limit, unasked};
 pub use self::config::{Config, Limits};
 pub(super) use self::selected::{Enabled, Selected};
 pub(super) use self::step::{Event, For, Step, Then};
@@ -460,5 +460,7 @@ impl ImapSession {
     }
 }
 
+#[cfg(test)]
+mod store_tests;
 #[cfg(test)]
 mod tests;

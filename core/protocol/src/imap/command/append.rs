@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::imap::ask::{Answer, Ask};
-use crate::imap::session::{Event, For, unasked};
+use crate::imap::session::{Event, For, discard_limit, unasked};
 use crate::imap::syntax::Numbering;
 use crate::imap::syntax::append::{AfterMessage, Announced, Append, after_message};
 use crate::imap::syntax::sequence::NumberSet;
@@ -70,20 +70,30 @@ fn refuse(
     if sync {
         return Err(refusal);
     }
-    if octets > session.config.limits.message.saturating_mul(2) {
+    let login = session.state != State::NotAuthenticated;
+    if octets > discard_limit(&session.config.limits, login) {
         session.reach(Limit::Literal);
         session.bye("literal too large");
         return Step::silent();
     }
     Step::wait(For::Discard(octets), |_, _| {
         Step::wait(For::Line, |session, event| match event {
-            Event::Line(line) => match unasked(line) {
-                Some(octets) => refuse(session, refusal, octets, false),
-                None => Err(refusal),
-            },
+            Event::Line(line) => refuse_line(session, line, refusal),
             _ => Err(Refusal::Bug),
         })
     })
+}
+
+/// Ends a command whose line inside of it is wrong. Octets that come behind the line without our leave are no commands.
+pub(in crate::imap) fn refuse_line(
+    session: &mut ImapSession,
+    line: &[u8],
+    refusal: Refusal,
+) -> Result<Step, Refusal> {
+    match unasked(line) {
+        Some(octets) => refuse(session, refusal, octets, false),
+        None => Err(refusal),
+    }
 }
 
 fn receive(
@@ -104,11 +114,7 @@ fn receive(
                     Ok(AfterMessage::Message(_)) => Refusal::Bad("one message an APPEND"),
                     Err(error) => error.into(),
                 };
-                // Octets that come without our leave are no commands.
-                match unasked(line) {
-                    Some(octets) => refuse(session, refusal, octets, false),
-                    None => Err(refusal),
-                }
+                refuse_line(session, line, refusal)
             }
             _ => Err(Refusal::Bug),
         }),

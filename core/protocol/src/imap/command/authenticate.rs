@@ -29,7 +29,10 @@ fn go_on(session: &mut ImapSession, step: Sasl) -> Result<Step, Refusal> {
         Sasl::Challenge { text, exchange } => {
             session.out.line(format!("+ {text}"));
             Step::wait(For::Line, |session, event| match event {
-                Event::Line(line) => go_on(session, exchange.respond(line)),
+                Event::Line(line) => match exchange.respond(line) {
+                    Sasl::Failed(failure) => append::refuse_line(session, line, refusal(failure)),
+                    step => go_on(session, step),
+                },
                 _ => Err(Refusal::Bug),
             })
         }

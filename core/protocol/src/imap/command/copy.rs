@@ -27,8 +27,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>, mode: CopyMode) -> Result
     args.sp()?;
     let set = SequenceSet::parse(args)?;
     args.sp()?;
-    let to = args.mailbox()?;
-    args.end()?;
+    let to = last_mailbox(args)?;
     if mode == CopyMode::Move {
         session.needs_write()?;
     }

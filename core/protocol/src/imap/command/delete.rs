@@ -12,8 +12,7 @@ pub(super) const SPEC: Spec = Spec {
 
 fn run(_: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     args.sp()?;
-    let mailbox = args.mailbox()?;
-    args.end()?;
+    let mailbox = last_mailbox(args)?;
     if mailbox.is_inbox() {
         return Err(Refusal::No(Some(Code::Cannot), "INBOX cannot be deleted"));
     }

@@ -37,8 +37,7 @@ fn getquota(_: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
 
 fn getquotaroot(_: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     args.sp()?;
-    let mailbox = args.mailbox()?;
-    args.end()?;
+    let mailbox = last_mailbox(args)?;
     let ask_status = Ask::Status {
         mailbox: mailbox.clone(),
     };

@@ -21,7 +21,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
 fn idle() -> Result<Step, Refusal> {
     Step::wait(For::LineOrChange, |session, event| match event {
         Event::Line(line) if line.eq_ignore_ascii_case(b"DONE") => Step::done(),
-        Event::Line(_) => Err(Refusal::Bad("expected DONE")),
+        Event::Line(line) => append::refuse_line(session, line, Refusal::Bad("expected DONE")),
         Event::Changed => look(session),
         _ => Err(Refusal::Bug),
     })

@@ -20,6 +20,7 @@ pub(super) const SPEC: Spec = Spec {
 
 fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     let list = List::parse(args)?;
+    super::status::are_offered(&list.returns.status)?;
     if list.patterns.is_empty() {
         // LIST "" "" asks for the delimiter.
         response::delimiter(session.out.text());

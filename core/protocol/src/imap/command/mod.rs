@@ -176,10 +176,11 @@ pub(super) fn find(name: &str) -> Option<&'static Spec> {
         .find(|spec| spec.name.eq_ignore_ascii_case(name))
 }
 
-/// A mailbox to be made: a delimiter at its end only says that children will follow (RFC 3501 section 6.3.3).
-fn mailbox_to_create(args: &mut Args<'_>) -> Result<MailboxName, Refusal> {
+/// A mailbox as the last argument. What breaks the grammar behind it is said first: `BAD` is for the command, `NO` for the name.
+fn last_mailbox(args: &mut Args<'_>) -> Result<MailboxName, Refusal> {
     let name = args.astring()?;
-    Ok(MailboxName::to_create(&name, args.utf8())?)
+    args.end()?;
+    Ok(MailboxName::from_wire(&name, args.utf8())?)
 }
 
 /// Into a mailbox that is not there: the client may make it and try again (RFC 9051 section 7.1).
@@ -207,7 +208,7 @@ impl From<ArgumentError> for Refusal {
         match error {
             ArgumentError::Syntax(error) => error.into(),
             ArgumentError::Name(error) => error.into(),
-            ArgumentError::Charset => Refusal::No(Some(Code::BadCharset), "unknown charset"),
+            ArgumentError::Charset { .. } => Refusal::No(Some(Code::BadCharset), "unknown charset"),
         }
     }
 }

@@ -12,10 +12,12 @@ pub(super) const SPEC: Spec = Spec {
 
 fn run(_: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
     args.sp()?;
-    let from = args.mailbox()?;
+    let from = args.astring()?;
     args.sp()?;
-    let to = mailbox_to_create(args)?;
+    let to = args.astring()?;
     args.end()?;
+    let from = MailboxName::from_wire(&from, args.utf8())?;
+    let to = MailboxName::to_create(&to, args.utf8())?;
     if to.is_inbox() {
         return Err(Refusal::No(
             Some(Code::AlreadyExists),

@@ -29,7 +29,12 @@ pub(super) const SPEC: Spec = Spec {
 const KEYS_PER_STEP: usize = 200_000;
 
 fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> {
-    let Search { returns, key } = Search::parse(args)?;
+    let parsed = Search::parse(args);
+    if let Err(ArgumentError::Charset { save: true }) = parsed {
+        // NO leaves nothing saved, BAD leaves what was (RFC 5182 section 2.1).
+        session.selected()?.saved.clear();
+    }
+    let Search { returns, key } = parsed?;
     if !is_offered(&key) {
         return Err(Refusal::Bad("this key's extension is not offered"));
     }
@@ -65,6 +70,7 @@ fn is_offered(key: &SearchKey) -> bool {
             key,
             SearchKey::Younger(_)
                 | SearchKey::Older(_)
+                | SearchKey::ModSeq(_)
                 | SearchKey::EmailId(_)
                 | SearchKey::ThreadId(_)
                 | SearchKey::SaveDateSupported

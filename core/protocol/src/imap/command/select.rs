@@ -26,19 +26,20 @@ pub(super) fn open(
     args: &mut Args<'_>,
     access: Access,
 ) -> Result<Step, Refusal> {
+    let parsed = Select::parse(args);
+    if let Err(error @ ArgumentError::Name(_)) = parsed {
+        // It failed like one of a mailbox that is not there (RFC 9051 section 6.3.2).
+        return leave_and_refuse(session, error);
+    }
     let Select {
         mailbox,
         condstore,
         qresync,
-    } = Select::parse(args)?;
+    } = parsed?;
     if condstore || qresync.is_some() {
         return Err(Refusal::Bad("CONDSTORE and QRESYNC are not offered"));
     }
-    if session.selected.is_some() {
-        // The client knows which mailbox the lines before and after speak of (RFC 9051 section 7.1).
-        session.out.line("* OK [CLOSED] previous mailbox closed");
-    }
-    session.leave();
+    close_previous(session);
     let recent = session.recent_of(access);
     let name = mailbox.clone();
     let ask = Ask::Open {
@@ -50,6 +51,22 @@ pub(super) fn open(
         Answer::Opened(opened) => opened_as(session, *opened, access, &name),
         _ => Err(Refusal::Bug),
     })
+}
+
+/// The client knows which mailbox the lines before and after speak of (RFC 9051 section 7.1).
+fn close_previous(session: &mut ImapSession) {
+    if session.selected.is_some() {
+        session.out.line("* OK [CLOSED] previous mailbox closed");
+    }
+    session.leave();
+}
+
+fn leave_and_refuse(session: &mut ImapSession, error: ArgumentError) -> Result<Step, Refusal> {
+    if session.selected.is_none() {
+        return Err(error.into());
+    }
+    close_previous(session);
+    Step::ask(Ask::Leave, move |_, _| Err(error.into()))
 }
 
 fn opened_as(

@@ -1,10 +1,15 @@
 //! STORE (RFC 9051 section 6.4.6).
+//!
+//! **Invariants.** Whatever the suffix, the client knows the flags of the messages it named when the command is through: `.SILENT`
+//! withholds what follows from the command and from what the client knew, never what somebody else changed.
 
 use super::*;
-use crate::imap::ask::{Answer, Ask};
+use crate::imap::ask::{Answer, Ask, StoreMode};
 use crate::imap::session::flags_of;
+use crate::imap::snapshot::Snapshot;
+use crate::imap::syntax::flag::FlagList;
 use crate::imap::syntax::store::{Echo, Store};
-use crate::imap::types::Uid as MessageUid;
+use crate::imap::types::{Flags, Uid as MessageUid};
 use crate::session::BATCH;
 
 pub(super) const SPEC: Spec = Spec {
@@ -33,6 +38,10 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         return Step::done();
     }
     let named = uids.clone();
+    let change = Change {
+        mode,
+        flags: flags.clone(),
+    };
     let ask = Ask::Store {
         uids,
         mode,
@@ -43,16 +52,55 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         let Answer::Stored { synced, .. } = answer else {
             return Err(Refusal::Bug);
         };
-        session.tell(
-            synced,
-            session.expunges(),
-            named.clone(),
-            move |session| match echo {
-                Echo::Flags => tell_flags(session, named, 0),
-                Echo::Silent => done(session, &named),
-            },
-        )
+        let told = match echo {
+            Echo::Flags => named.clone(),
+            Echo::Silent => {
+                let was = session.selected()?.view.messages();
+                change.surprises(was, &synced.snapshot, &named)
+            }
+        };
+        session.tell(synced, session.expunges(), named.clone(), move |session| {
+            tell_flags(session, named, told, 0)
+        })
     })
+}
+
+/// What a STORE does to the flags of a message.
+struct Change {
+    mode: StoreMode,
+    flags: FlagList,
+}
+
+impl Change {
+    /// Those of the named messages whose flags are others than this change makes of what the client knows.
+    fn surprises(&self, was: &Snapshot, is: &Snapshot, named: &[MessageUid]) -> Vec<MessageUid> {
+        let ours = self.bits(is.keywords());
+        let is_surprise = |uid: &&MessageUid| match (was.find(**uid), is.find(**uid)) {
+            (Some((_, was)), Some((_, is))) => is.flags != self.made_of(was.flags, ours),
+            _ => false,
+        };
+        named.iter().filter(is_surprise).copied().collect()
+    }
+
+    /// The flags by their bits. A keyword without a number has no bit.
+    fn bits(&self, keywords: &[String]) -> Flags {
+        let mut bits = self.flags.system;
+        for keyword in &self.flags.keywords {
+            let is = |known: &String| known.eq_ignore_ascii_case(keyword.as_str());
+            if let Some(number) = keywords.iter().position(is) {
+                bits = bits | Flags::keyword(number);
+            }
+        }
+        bits
+    }
+
+    fn made_of(&self, was: Flags, ours: Flags) -> Flags {
+        match self.mode {
+            StoreMode::Replace => ours,
+            StoreMode::Add => was | ours,
+            StoreMode::Remove => Flags(was.0 & !ours.0),
+        }
+    }
 }
 
 /// The response says so where messages are gone that the client still sees. It is OK all the same: the others have their flags, and
@@ -63,10 +111,11 @@ fn done(session: &mut ImapSession, uids: &[MessageUid]) -> Result<Step, Refusal>
     Ok(Step::Done(gone.then_some(Code::ExpungeIssued)))
 }
 
-/// The flags of these messages as they are now, from the `from`th on, a batch at a time.
+/// The flags of the messages in `told` as they are now, from the `from`th on, a batch at a time.
 fn tell_flags(
     session: &mut ImapSession,
-    uids: Vec<MessageUid>,
+    named: Vec<MessageUid>,
+    told: Vec<MessageUid>,
     mut from: usize,
 ) -> Result<Step, Refusal> {
     let (by_uid, rev2) = (
@@ -76,7 +125,7 @@ fn tell_flags(
     let mut text = std::mem::take(session.out.text());
     let selected = session.selected()?;
     let messages = selected.view.messages();
-    while let Some(uid) = uids.get(from).filter(|_| text.len() < BATCH) {
+    while let Some(uid) = told.get(from).filter(|_| text.len() < BATCH) {
         from += 1;
         let Some((seq, entry)) = messages.find(*uid) else {
             continue;
@@ -89,8 +138,8 @@ fn tell_flags(
         flags_of(seq, uid, entry, messages.keywords(), recency, &mut text);
     }
     *session.out.text() = text;
-    match from < uids.len() {
-        true => Step::resume(move |session| tell_flags(session, uids, from)),
-        false => done(session, &uids),
+    match from < told.len() {
+        true => Step::resume(move |session| tell_flags(session, named, told, from)),
+        false => done(session, &named),
     }
 }

@@ -19,8 +19,7 @@ pub(super) const UNSUBSCRIBE: Spec = Spec {
 
 fn set(args: &mut Args<'_>, subscribed: bool) -> Result<Step, Refusal> {
     args.sp()?;
-    let mailbox = args.mailbox()?;
-    args.end()?;
+    let mailbox = last_mailbox(args)?;
     Step::ask_done(Ask::Subscribe {
         mailbox,
         subscribed,

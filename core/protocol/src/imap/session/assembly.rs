@@ -194,7 +194,7 @@ impl ImapSession {
 }
 
 /// Octets that are read only to be thrown away; more ends the connection.
-fn discard_limit(limits: &Limits, login: bool) -> u64 {
+pub(in crate::imap) fn discard_limit(limits: &Limits, login: bool) -> u64 {
     match login {
         true => limits.message.saturating_mul(2),
         false => limits.command_before_login as u64,

@@ -13,9 +13,9 @@ use crate::sasl::Verdict;
 use crate::sasl::exchange::PlaintextLogin;
 use crate::tls::Tls;
 
-type Acts = Vec<Action<Ask>>;
+pub(super) type Acts = Vec<Action<Ask>>;
 
-fn text(actions: &Acts) -> String {
+pub(super) fn text(actions: &Acts) -> String {
     let written = actions.iter().filter_map(|action| match action {
         Action::Write(octets) => Some(String::from_utf8_lossy(octets).into_owned()),
         _ => None,
@@ -23,7 +23,7 @@ fn text(actions: &Acts) -> String {
     written.collect()
 }
 
-fn line(session: &mut ImapSession, line: &str) -> Acts {
+pub(super) fn line(session: &mut ImapSession, line: &str) -> Acts {
     session.on(Input::Line(line.as_bytes()))
 }
 
@@ -54,8 +54,8 @@ fn opened(uids: &[u32]) -> Answer {
     }))
 }
 
-/// Logged in, with three messages selected.
-fn selected() -> ImapSession {
+/// Greeted.
+fn fresh() -> ImapSession {
     let mut session = ImapSession::new(Config {
         hostname: "mail.example.test".into(),
         tls: Tls::Implicit,
@@ -63,6 +63,12 @@ fn selected() -> ImapSession {
         limits: Limits::default(),
     });
     session.on(Input::Open);
+    session
+}
+
+/// Logged in, with three messages selected.
+pub(super) fn selected() -> ImapSession {
+    let mut session = fresh();
     line(&mut session, "a LOGIN ada secret");
     let account = "ada@example.test".into();
     session.on(Input::Answer(Answer::Verdict(Verdict::Granted { account })));
@@ -114,6 +120,26 @@ fn selecting_another_mailbox_closes_the_first() {
     assert!(!text(&told).contains("CLOSED"), "{told:?}");
 }
 
+/// A SELECT that fails leaves no mailbox selected, whatever it fails for (RFC 9051 section 6.3.2); one that is no command changes nothing.
+#[test]
+fn a_select_of_a_name_that_cannot_be_leaves_the_mailbox() {
+    for command in ["c SELECT a//b", "c EXAMINE &AGE-"] {
+        let mut session = selected();
+        let told = line(&mut session, command);
+        assert!(text(&told).starts_with("* OK [CLOSED] "), "{told:?}");
+        assert!(matches!(told.last(), Some(Action::Ask(Ask::Leave))));
+        let told = session.on(Input::Answer(Answer::Done));
+        assert!(text(&told).starts_with("c NO [CANNOT] "), "{told:?}");
+        assert_eq!(session.state(), State::Authenticated);
+        let told = line(&mut session, command);
+        assert!(text(&told).starts_with("c NO [CANNOT] "), "{told:?}");
+    }
+    let mut session = selected();
+    let told = line(&mut session, "c SELECT a b");
+    assert!(text(&told).starts_with("c BAD "), "{told:?}");
+    assert_eq!(session.state(), State::Selected);
+}
+
 #[test]
 fn octets_behind_a_broken_append_are_no_commands() {
     let received = || {
@@ -145,6 +171,38 @@ fn octets_behind_a_broken_append_are_no_commands() {
     );
 }
 
+/// A line inside of a command announces octets like any other.
+#[test]
+fn octets_behind_a_wrong_line_inside_of_a_command_are_no_commands() {
+    let received = || {
+        let fault = None;
+        Input::Received(Received { octets: 9, fault })
+    };
+    let mut session = selected();
+    line(&mut session, "c IDLE");
+    let told = line(&mut session, "DONE {9+}");
+    assert!(
+        matches!(told[..], [Action::Receive(Receive::Discard { octets: 9 })]),
+        "{told:?}"
+    );
+    session.on(received());
+    let told = line(&mut session, " {3+}");
+    assert!(matches!(told[..], [Action::Receive(_)]), "{told:?}");
+    session.on(received());
+    assert_eq!(text(&line(&mut session, "")), "c BAD expected DONE\r\n");
+
+    let mut session = fresh();
+    line(&mut session, "a AUTHENTICATE PLAIN");
+    let told = line(&mut session, "{9+}");
+    assert!(
+        matches!(told[..], [Action::Receive(Receive::Discard { octets: 9 })]),
+        "{told:?}"
+    );
+    session.on(received());
+    let told = line(&mut session, "");
+    assert!(text(&told).starts_with("a BAD "), "{told:?}");
+}
+
 #[test]
 fn nobody_sends_much_for_nothing_before_login() {
     let mut session = ImapSession::new(Config {
@@ -155,6 +213,10 @@ fn nobody_sends_much_for_nothing_before_login() {
     });
     session.on(Input::Open);
     let told = line(&mut session, "a LOGIN {100000000+}");
+    assert!(matches!(told.last(), Some(Action::Close)), "{told:?}");
+    let mut session = fresh();
+    line(&mut session, "a AUTHENTICATE PLAIN");
+    let told = line(&mut session, "{100000+}");
     assert!(matches!(told.last(), Some(Action::Close)), "{told:?}");
 }
 
@@ -167,6 +229,21 @@ fn a_failed_search_saves_nothing() {
     let told = session.on(Input::Answer(Answer::Refused(Trouble::Unavailable)));
     assert!(text(&told).starts_with("d NO "), "{told:?}");
     assert!(session.selected.as_ref().unwrap().saved.is_empty());
+
+    // NO leaves nothing, BAD what was there, and so does a search that saves nothing (RFC 5182 section 2.1).
+    for (command, left) in [
+        ("g SEARCH RETURN (SAVE) CHARSET X-NONE ALL", 0),
+        ("g SEARCH RETURN (ALL) CHARSET X-NONE ALL", 3),
+        ("g SEARCH RETURN (SAVE) CHARSET X-NONE", 3),
+        ("g SEARCH RETURN (SAVE) FOO", 3),
+        ("g SEARCH RETURN (SAVE) MODSEQ 1", 3),
+        ("g SEARCH 1", 3),
+    ] {
+        line(&mut session, "f SEARCH RETURN (SAVE) ALL");
+        line(&mut session, command);
+        let saved = &session.selected.as_ref().unwrap().saved;
+        assert_eq!(saved.len(), left, "{command}");
+    }
 }
 
 #[test]

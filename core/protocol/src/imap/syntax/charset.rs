@@ -18,6 +18,9 @@ impl Charset {
     /// UTF-8.
     pub const UTF_8: Charset = Charset(Kind::Other(encoding_rs::UTF_8));
 
+    /// One that all octets are text of.
+    pub(super) const ANY: Charset = Charset(Kind::Other(encoding_rs::WINDOWS_1252));
+
     /// The charset of this name, in any case; none if it is not known.
     pub fn of(name: &[u8]) -> Option<Self> {
         // encoding_rs trims white space and calls US-ASCII windows-1252.

@@ -50,7 +50,10 @@ pub enum ArgumentError {
     Name(#[from] NameError),
     /// `NO [BADCHARSET]`: the charset of a search is not known.
     #[error("unknown charset")]
-    Charset,
+    Charset {
+        /// Whether its result was to be saved (RFC 5182).
+        save: bool,
+    },
 }
 
 impl Args<'_> {

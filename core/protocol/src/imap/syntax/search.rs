@@ -130,16 +130,21 @@ impl Search {
             }
             false => None,
         };
-        let mut charset = match args.utf8() {
+        let mut charset = Some(match args.utf8() {
             Utf8::Off => Charset::US_ASCII,
             Utf8::On => Charset::UTF_8,
-        };
+        });
         if args.try_prefix("CHARSET ") {
-            charset = Charset::of(&args.astring()?).ok_or(ArgumentError::Charset)?;
+            charset = Charset::of(&args.astring()?);
             args.sp()?;
         }
-        let key = SearchKey::parse(args, charset)?;
+        // What breaks the grammar does so in any charset.
+        let key = SearchKey::parse(args, charset.unwrap_or(Charset::ANY))?;
         args.end()?;
+        if charset.is_none() {
+            let save = returns.is_some_and(|returns| returns.save);
+            return Err(ArgumentError::Charset { save });
+        }
         Ok(Self { returns, key })
     }
 }

@@ -164,7 +164,18 @@ fn charsets() {
     )
     .expect("Korean");
     assert_eq!(search.key, header("Subject", "받은"));
-    assert_eq!(parse(" CHARSET x-nothing ALL"), Err(ArgumentError::Charset));
+    for (text, save) in [
+        (" CHARSET x-nothing ALL", false),
+        (" RETURN (SAVE) CHARSET x-nothing FROM {1}\r\n\u{7f}", true),
+    ] {
+        assert_eq!(parse(text), Err(ArgumentError::Charset { save }), "{text}");
+    }
+    for text in [" CHARSET x-nothing", " CHARSET x-nothing FOO"] {
+        assert!(
+            matches!(parse(text), Err(ArgumentError::Syntax(_))),
+            "{text}"
+        );
+    }
     assert!(
         matches!(parse(" SUBJECT {6}\r\n받은"), Err(ArgumentError::Syntax(_))),
         "8-bit text in US-ASCII"
@@ -193,7 +204,6 @@ fn what_is_refused() {
         " (ALL) )",
         " SEEN DRAFT SEE",
         " HEADER a",
-        " HEADER a:b c",
         " KEYWORD",
         " KEYWORD \\Seen",
         " LARGER -1",
