@@ -1,0 +1,307 @@
+//! `fetch`, `fetch-att`, `section`, `section-binary`, `partial`, `header-list`.
+
+use super::super::client::State;
+use super::{holds, holds_in};
+
+#[test]
+fn fetch() {
+    holds_in(
+        State::Selected,
+        "fetch",
+        "FETCH 1 @",
+        &[
+            "ALL",
+            "fast",
+            "Full",
+            "FLAGS",
+            "(FLAGS)",
+            "(FLAGS UID)",
+            "ENVELOPE",
+            "INTERNALDATE",
+            "RFC822",
+            "RFC822.HEADER",
+            "rfc822.size",
+            "RFC822.TEXT",
+            "BODY",
+            "BODYSTRUCTURE",
+            "UID",
+            "BODY[]",
+            "BODY.PEEK[]",
+            "BINARY[]",
+            "BINARY.PEEK[1]",
+            "BINARY.SIZE[1.2]",
+            "(UID UID FLAGS FLAGS)",
+            "(BODY BODY[] BODYSTRUCTURE)",
+        ],
+        &[
+            "",
+            " ",
+            "()",
+            "(",
+            ")",
+            "( FLAGS)",
+            "(FLAGS )",
+            "(FLAGS  UID)",
+            "(FLAGS",
+            "FLAGS)",
+            "((FLAGS))",
+            "(FLAGS (UID))",
+            "FLAGS UID",
+            "FLAGS ",
+            "FLAGS,UID",
+            "(FLAGS,UID)",
+            "(ALL)",
+            "(FAST FLAGS)",
+            "ALL FLAGS",
+            "ALLX",
+            "FLAGSX",
+            "FLAG",
+            "BODY.PEEK",
+            "BODY.",
+            "RFC822.",
+            "RFC822.PEEK",
+            "RFC822.BODY",
+            "RFC822[]",
+            "RFC822.SIZE<0.1>",
+            "ENVELOPE[]",
+            "FLAGS[]",
+            "BODYSTRUCTURE[1]",
+            "BODY(",
+            "BODY[",
+            "BODY]",
+            "BODY[]]",
+            "BODY[[]]",
+            "BODY []",
+            "BODY.PEEK []",
+            "BINARY",
+            "BINARY.PEEK",
+            "BINARY.SIZE",
+            "UID[1]",
+            "*",
+            "\"FLAGS\"",
+            "{5+}\r\nFLAGS",
+            "\\Flags",
+            "NIL",
+        ],
+    );
+    holds(
+        State::Selected,
+        "fetch",
+        &[],
+        &[
+            "FETCH",
+            "FETCH ",
+            "FETCH 1",
+            "FETCH 1 ",
+            "FETCH  1 FLAGS",
+            "FETCH 1  FLAGS",
+            "FETCH FLAGS",
+            "FETCH FLAGS 1",
+            "FETCH (1) FLAGS",
+        ],
+    );
+    // What is not announced is not known (RFC 7162, RFC 8474, RFC 8514, RFC 8970).
+    holds_in(
+        State::Selected,
+        "fetch-modifiers",
+        "FETCH 1 @",
+        &[],
+        &[
+            "FLAGS (CHANGEDSINCE 1)",
+            "FLAGS ()",
+            "FLAGS (VANISHED)",
+            "MODSEQ",
+            "(FLAGS MODSEQ)",
+            "EMAILID",
+            "THREADID",
+            "SAVEDATE",
+            "PREVIEW",
+            "PREVIEW (LAZY)",
+        ],
+    );
+}
+
+/// `section = "[" [section-spec] "]"`
+#[test]
+fn section() {
+    for frame in [
+        "FETCH 1 BODY[@]",
+        "FETCH 1 BODY.PEEK[@]<1.2>",
+        "UID FETCH 1 (FLAGS BODY[@] UID)",
+    ] {
+        holds_in(
+            State::Selected,
+            "section",
+            frame,
+            &[
+                "",
+                "1",
+                "1.2.3",
+                "4294967295",
+                "HEADER",
+                "header",
+                "TEXT",
+                "1.HEADER",
+                "1.2.TEXT",
+                "1.MIME",
+                "1.2.mime",
+                "HEADER.FIELDS (A)",
+                "HEADER.FIELDS.NOT (a b)",
+                "3.HEADER.FIELDS (\"a\" {1+}\r\nb c)",
+                "2.HEADER.FIELDS.NOT (A)",
+                "HEADER.FIELDS (A A)",
+            ],
+            &[
+                "0",
+                "01",
+                "1.0",
+                "1.01",
+                "1.",
+                ".1",
+                ".",
+                "1..2",
+                "4294967296",
+                "-1",
+                "*",
+                "1:2",
+                "1,2",
+                "MIME",
+                "MIME.1",
+                "HEADER.1",
+                "HEADER.",
+                "HEADERS",
+                "TEXT.1",
+                "TEXT.MIME",
+                "1.TEXT.1",
+                "1.MIME.1",
+                "1MIME",
+                "1HEADER",
+                "FIELDS",
+                "1.FIELDS (A)",
+                " ",
+                " HEADER",
+                "HEADER ",
+                "HEADER.FIELDS",
+                "HEADER.FIELDS ",
+                "HEADER.FIELDS ()",
+                "HEADER.FIELDS(A)",
+                "HEADER.FIELDS A",
+                "HEADER.FIELDS (A",
+                "HEADER.FIELDS (A) ",
+                "HEADER.FIELDS  (A)",
+                "HEADER.FIELDS ( A)",
+                "HEADER.FIELDS (A )",
+                "HEADER.FIELDS (A  B)",
+                "HEADER.FIELDS (A,B*)",
+                "HEADER.FIELDS (A) (B)",
+                "HEADER.FIELDS.NOT",
+                "HEADER.FIELDS.NOT ()",
+                "HEADER.FIELDS.NOTS (A)",
+                "HEADER (A)",
+                "TEXT (A)",
+                "1.MIME (A)",
+                "\"HEADER\"",
+                "ALL",
+                "[1]",
+            ],
+        );
+    }
+    let deep = |levels: usize| vec!["1"; levels].join(".");
+    holds_in(
+        State::Selected,
+        "section-part",
+        "FETCH 1 BODY[@]",
+        &[&deep(50)],
+        &[&deep(51)],
+    );
+}
+
+/// `section-binary = "[" [section-part] "]"` (RFC 3516)
+#[test]
+fn section_binary() {
+    for frame in [
+        "FETCH 1 BINARY[@]",
+        "FETCH 1 BINARY.PEEK[@]<0.5>",
+        "FETCH 1 BINARY.SIZE[@]",
+    ] {
+        holds_in(
+            State::Selected,
+            "section-binary",
+            frame,
+            &["", "1", "1.2", "4294967295"],
+            &[
+                "0",
+                "01",
+                "1.",
+                ".1",
+                "1.0",
+                "HEADER",
+                "TEXT",
+                "1.MIME",
+                "1.HEADER",
+                "4294967296",
+                " ",
+                "*",
+            ],
+        );
+    }
+    holds_in(
+        State::Selected,
+        "fetch-att",
+        "FETCH 1 @",
+        &[],
+        &[
+            "BINARY.SIZE[1]<0.1>",
+            "BINARY.SIZE.PEEK[1]",
+            "BINARY[1].PEEK",
+        ],
+    );
+}
+
+/// `partial = "<" number64 "." nz-number64 ">"`
+#[test]
+fn partial() {
+    for frame in [
+        "FETCH 1 BODY[]@",
+        "FETCH 1 BODY.PEEK[1.MIME]@",
+        "FETCH 1 BINARY[1]@",
+        "FETCH 1 (BODY[TEXT]@ FLAGS)",
+    ] {
+        holds_in(
+            State::Selected,
+            "partial",
+            frame,
+            &[
+                "",
+                "<0.1>",
+                "<7.1>",
+                "<4294967296.4294967296>",
+                "<9223372036854775807.9223372036854775807>",
+                "<00.1>",
+            ],
+            &[
+                "<5>",
+                "<0.0>",
+                "<0.01>",
+                "<0.>",
+                "<.1>",
+                "<.>",
+                "<>",
+                "<0.1",
+                "0.1>",
+                "<0,1>",
+                "<0.1.2>",
+                "<-1.1>",
+                "<0.-1>",
+                "< 0.1>",
+                "<0.1 >",
+                " <0.1>",
+                "<a.1>",
+                "<0.1>>",
+                "<0.1><0.1>",
+                "<0.9223372036854775808>",
+                "<9223372036854775808.1>",
+            ],
+        );
+    }
+}
