@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, BytesMut};
-use postrider_protocol::line::{Counted, Data, DotStuffer, Frame, Framer, Newlines, Piece};
+use postrider_protocol::line::{
+    Counted, Data, DotStuffer, Frame, Framer, Newlines, Piece, without_nul,
+};
 use postrider_protocol::session::{
     Action, BATCH, Framing, Input, LineFault, Receive, ReceiveFault, Session, SpoolStart,
 };
@@ -323,6 +325,7 @@ impl<'a, S: Session, E: Engine<S>> Connection<'a, S, E> {
         let body = &body[offset as usize..end as usize];
         match framing {
             Framing::Counted => self.said.extend_from_slice(body),
+            Framing::Literal => self.said.extend_from_slice(&without_nul(body)),
             Framing::DotStuffed { body_lines } => {
                 let mut stuffer = DotStuffer::new(body_lines);
                 let mut output = BytesMut::new();

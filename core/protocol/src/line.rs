@@ -35,7 +35,7 @@ mod stuff;
 #[cfg(test)]
 mod tests;
 
-pub use counted::{Counted, Newlines};
+pub use counted::{Counted, Newlines, without_nul};
 pub use data::Data;
 pub use stuff::{DotStuffer, Progress, octets_as_lines};
 

@@ -124,8 +124,10 @@ pub enum Action<K> {
 /// How a sent body is framed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Framing {
-    /// As it is, the count was announced (an IMAP literal).
+    /// As it is, the count was announced (an IMAP `literal8`).
     Counted,
+    /// The same for an IMAP literal, which holds no NUL (RFC 9051 section 9, `CHAR8`): see [`without_nul`](crate::line::without_nul).
+    Literal,
     /// Dot-stuffed, line ends made CRLF, ended by `CRLF.CRLF` (POP3 RETR and TOP).
     DotStuffed {
         /// Send the header and this many lines of the body (TOP); all of it if `None`.

@@ -28,6 +28,12 @@ impl Response {
                     octets <= rest.len(),
                     "a literal is announced that does not come"
                 );
+                let open = line.iter().rposition(|octet| *octet == b'{');
+                let eight = open.is_some_and(|open| line[..open].ends_with(b"~"));
+                assert!(
+                    eight || !rest[..octets].contains(&0),
+                    "NUL in a literal that is no literal8"
+                );
                 rest = &rest[octets..];
                 assert!(
                     !rest.is_empty(),

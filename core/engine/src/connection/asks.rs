@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use postrider_protocol::line::{Counted, Data, DotStuffer, Newlines, Piece, Progress};
+use postrider_protocol::line::{Counted, Data, DotStuffer, Newlines, Piece, Progress, without_nul};
 use postrider_protocol::sasl::{Credentials, Verdict};
 use postrider_protocol::session::{
     Action, Framing, Input, Receive, ReceiveFault, Received, Session, SpoolStart,
@@ -374,7 +374,7 @@ impl Desk {
         framing: Framing,
     ) -> Result<(), Broken> {
         let mut stuffer = match framing {
-            Framing::Counted => None,
+            Framing::Counted | Framing::Literal => None,
             Framing::DotStuffed { body_lines } => Some(DotStuffer::new(body_lines)),
         };
         let mut stuffed = BytesMut::new();
@@ -404,7 +404,10 @@ impl Desk {
             };
             left = left.saturating_sub(chunk.len() as u64);
             let Some(stuffer) = stuffer.as_mut() else {
-                wire.write(&chunk).await?;
+                match framing {
+                    Framing::Literal => wire.write(&without_nul(&chunk)).await?,
+                    _ => wire.write(&chunk).await?,
+                }
                 continue;
             };
             stuffed.clear();

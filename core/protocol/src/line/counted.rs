@@ -2,8 +2,10 @@
 //!
 //! **Invariants.** Exactly the announced octets are consumed, whatever they are.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
-use memchr::memchr2_iter;
+use memchr::{memchr, memchr2_iter};
 
 use super::{CR, LF, Piece};
 use crate::session::{ReceiveFault, Received};
@@ -109,5 +111,39 @@ impl Newlines {
     /// Whether a bare newline was in the octets, if nothing follows them.
     pub fn end(self) -> bool {
         self.bare || self.after_cr
+    }
+}
+
+/// The octets of a literal that we send: a NUL, which no literal can hold (RFC 9051 section 9, `CHAR8`), as 0x80, so that the count that
+/// was announced stays right. That is what clients know from other servers.
+pub fn without_nul(octets: &[u8]) -> Cow<'_, [u8]> {
+    match memchr(0, octets) {
+        None => Cow::Borrowed(octets),
+        Some(_) => Cow::Owned(octets.iter().map(|octet| without(*octet)).collect()),
+    }
+}
+
+fn without(octet: u8) -> u8 {
+    match octet {
+        0 => 0x80,
+        octet => octet,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_keeps_its_length_and_has_no_nul() {
+        for (octets, sent) in [
+            (&b""[..], &b""[..]),
+            (b"a\x80\xff\r\n", b"a\x80\xff\r\n"),
+            (b"\0", b"\x80"),
+            (b"\0a\0\0", b"\x80a\x80\x80"),
+        ] {
+            assert_eq!(&without_nul(octets)[..], sent);
+        }
+        assert!(matches!(without_nul(b"plain"), Cow::Borrowed(_)));
     }
 }

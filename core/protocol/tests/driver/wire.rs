@@ -209,7 +209,7 @@ impl<S: Session> Wire<S> {
             .expect("the body has these octets")
             .to_vec();
         match framing {
-            Framing::Counted => self.said.extend(body),
+            Framing::Counted | Framing::Literal => self.said.extend(body),
             Framing::DotStuffed { body_lines } => {
                 let mut stuffer = DotStuffer::new(body_lines);
                 let mut output = BytesMut::new();

@@ -28,6 +28,7 @@ use crate::imap::syntax::Utf8;
 use crate::imap::syntax::fetch::SectionName;
 use crate::imap::syntax::section::{Section, SectionText};
 use crate::imap::types::{Flags, ModSeq, SeqNum, Uid};
+use crate::line::without_nul;
 use crate::message::envelope::Envelope;
 use crate::message::part::Part;
 
@@ -161,7 +162,7 @@ impl FetchResponse {
         literal_header(octets, out);
     }
 
-    /// `BODY[…]<origin>` or its old name, with these octets exactly.
+    /// `BODY[…]<origin>` or its old name, with these octets; a literal has no NUL.
     pub fn section(
         &mut self,
         name: SectionName,
@@ -171,7 +172,7 @@ impl FetchResponse {
         out: &mut BytesMut,
     ) {
         self.section_header(name, section, origin, octets.len() as u64, out);
-        out.put_slice(octets);
+        out.put_slice(&without_nul(octets));
     }
 
     /// `BODY[…]<origin> NIL`: the message has no such section.

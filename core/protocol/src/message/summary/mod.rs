@@ -89,15 +89,15 @@ impl Summary {
 
     /// Makes the octets the index keeps.
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode(self)
+        codec::seal(&codec::encode(self))
     }
 
     /// Reads what [`Summary::encode`] made.
     ///
     /// # Errors
-    /// Octets that are no summary, or of a version to come: make it anew from the message.
+    /// Octets that are no summary, are damaged, or of a version to come: make it anew from the message.
     pub fn decode(octets: &[u8]) -> Result<Self, SummaryError> {
-        codec::decode(octets)
+        codec::decode(codec::unseal(octets)?)
     }
 }
 

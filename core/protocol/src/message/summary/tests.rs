@@ -143,6 +143,35 @@ fn junk_is_no_summary() {
 }
 
 /// Attack 19: a summary that claims nesting, counts or texts beyond all bounds.
+/// A summary that was damaged is none: nobody is told a subject that the message has not.
+#[test]
+fn attack_44_each_damaged_octet_is_found() {
+    let encoded = Summary::of(USUAL.as_bytes()).encode();
+    assert!(Summary::decode(&encoded).is_ok());
+    for at in 0..encoded.len() {
+        for bit in 0..8 {
+            let mut damaged = encoded.clone();
+            damaged[at] ^= 1 << bit;
+            assert!(
+                Summary::decode(&damaged).is_err(),
+                "bit {bit} of octet {at}"
+            );
+        }
+        for word in [[0; 4], [0xff; 4]] {
+            let mut damaged = encoded.clone();
+            let end = damaged.len().min(at + 4);
+            damaged[at..end].copy_from_slice(&word[..end - at]);
+            assert!(
+                damaged == encoded || Summary::decode(&damaged).is_err(),
+                "octet {at}"
+            );
+        }
+    }
+    // What was kept before summaries were sealed is still read.
+    let plain = &encoded[9..];
+    assert_eq!(Summary::decode(plain), Summary::decode(&encoded));
+}
+
 #[test]
 fn attack_19_decoding_is_bounded() {
     // A header of 8 KiB, then references to all of it without end.

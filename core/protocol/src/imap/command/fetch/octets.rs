@@ -92,7 +92,12 @@ fn send(
             match part(&mut current, item)? {
                 Part::Written => {}
                 Part::Octets(span) => {
-                    say(session, &mut current, Some(span));
+                    let framing = match item {
+                        FetchItem::Binary { .. } => Framing::Counted,
+                        _ => Framing::Literal,
+                    };
+                    say(session, &mut current);
+                    send_octets(session, span, framing);
                 }
                 Part::Ask(ask) => return ask_for(ask, job, queue, current),
             }
@@ -120,24 +125,28 @@ fn finish(session: &mut ImapSession, job: &Job, current: &mut Current) -> Result
         response.flags(flags, keywords, message.recency, &mut current.text);
     }
     response.close(&mut current.text);
-    say(session, current, None);
+    say(session, current);
     Ok(())
 }
 
-/// Hands the text so far to the connection, and octets of the open body behind it.
-fn say(session: &mut ImapSession, current: &mut Current, octets: Option<Range<u64>>) {
+/// Hands the text so far to the connection.
+fn say(session: &mut ImapSession, current: &mut Current) {
     session
         .out
         .text()
         .unsplit(std::mem::take(&mut current.text));
     current.said = true;
-    let Some(range) = octets.filter(|range| !range.is_empty()) else {
+}
+
+/// Has octets of the open body sent behind the text.
+fn send_octets(session: &mut ImapSession, range: Range<u64>, framing: Framing) {
+    if range.is_empty() {
         return;
-    };
+    }
     session.out.push(Action::Send {
         offset: range.start,
         octets: range.end - range.start,
-        framing: Framing::Counted,
+        framing,
     });
 }
 

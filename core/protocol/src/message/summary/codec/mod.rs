@@ -7,9 +7,11 @@
 
 mod decode;
 mod encode;
+mod seal;
 
 pub(super) use decode::decode;
 pub(super) use encode::encode;
+pub(super) use seal::{seal, unseal};
 
 const VERSION: u8 = 1;
 /// Octets of text in a decoded summary.
