@@ -12,6 +12,7 @@ mod dice;
 #[path = "../engine/house.rs"]
 #[allow(dead_code)]
 mod house;
+mod numbers;
 mod quota;
 mod race;
 mod session;
