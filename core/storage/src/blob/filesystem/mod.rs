@@ -10,6 +10,7 @@
 mod attributes;
 mod folder;
 mod walk;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -135,11 +136,7 @@ impl BlobStore for FilesystemStore {
         &self,
         bodies: Vec<(BlobKey, u64)>,
     ) -> Result<Vec<Result<Bytes, Error>>, Error> {
-        self.run(move |inner| {
-            let read = |(key, size): &(BlobKey, u64)| inner.read_whole(key, *size);
-            Ok(bodies.iter().map(read).collect())
-        })
-        .await
+        self.run(move |inner| inner.read_all(&bodies)).await
     }
 
     async fn delete(&self, key: &BlobKey) -> Result<(), Error> {
@@ -265,20 +262,6 @@ impl Inner {
         };
         // Most bodies and nearly all parts: read now, and no other thread is asked again.
         reading.next()
-    }
-
-    /// A whole body at once.
-    fn read_whole(&self, key: &BlobKey, size: u64) -> Result<Bytes, Error> {
-        let (file, there) = self.open(key)?;
-        if size > there {
-            return Err(beyond_end(key, &(0..size), there));
-        }
-        let octets =
-            usize::try_from(size).map_err(|_| Error::Invalid("body too large to read at once"))?;
-        let mut octets = vec![0; octets];
-        file.read_exact_at(&mut octets, 0)
-            .map_err(|error| unavailable(&format!("cannot read {key}"), &error))?;
-        Ok(octets.into())
     }
 
     fn delete(&self, key: &BlobKey) -> Result<(), Error> {

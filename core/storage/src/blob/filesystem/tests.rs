@@ -476,3 +476,43 @@ async fn a_disk_that_takes_no_more_is_unavailable() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn many_at_once_are_only_bodies_in_real_folders() {
+    let (dir, store) = store().await;
+    let (inbox, other) = (
+        put(&store, "INBOX", b"one").await,
+        put(&store, "Other", b"other").await,
+    );
+    let away = [(inbox.clone(), 3), (other.clone(), 5), (inbox.clone(), 3)];
+    let read = store.get_all(away.to_vec()).await.unwrap();
+    assert_eq!(
+        read,
+        [b"one", &b"other"[..], b"one"].map(|it| Ok(Bytes::from_static(it)))
+    );
+
+    let path = |key: &BlobKey| {
+        let (folder, name) = key.place();
+        dir.path().join("mail").join(folder).join("cur").join(name)
+    };
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::rename(path(&inbox), &elsewhere).unwrap();
+    symlink(&elsewhere, path(&inbox)).unwrap();
+    std::fs::remove_file(path(&other)).unwrap();
+    std::fs::create_dir(path(&other)).unwrap();
+    let read = store.get_all(away.to_vec()).await.unwrap();
+    assert!(
+        matches!(read[0], Err(Error::Unavailable(_))),
+        "a link: {read:?}"
+    );
+    assert!(
+        matches!(read[1], Err(Error::Corrupt(_))),
+        "a folder: {read:?}"
+    );
+    let empty = store.get_all(vec![(other.clone(), 0)]).await.unwrap();
+    assert!(matches!(empty[0], Err(Error::Corrupt(_))), "{empty:?}");
+
+    std::fs::remove_dir_all(path(&other).parent().unwrap()).unwrap();
+    let read = store.get_all(vec![(other, 5)]).await.unwrap();
+    assert_eq!(read, [Err(Error::NotFound("body"))]);
+}

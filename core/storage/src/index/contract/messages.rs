@@ -341,6 +341,24 @@ async fn bodies(index: Arc<dyn Index>) {
         home.index.summaries(home.inbox, &asked).await,
         Ok(Vec::new())
     );
+    // Neighbours, where one between is not asked for, and one alone; of these only the second is still there.
+    for asked in [&uids[..], &[uids[0], uids[2]], &uids[1..2]] {
+        let blobs = home.index.blobs(home.inbox, asked).await;
+        let found: Vec<Uid> = blobs
+            .expect("reads work")
+            .into_iter()
+            .map(|it| it.0)
+            .collect();
+        assert_eq!(found, asked);
+        let summaries = home.index.summaries(home.inbox, asked).await;
+        let found: Vec<Uid> = summaries
+            .expect("reads work")
+            .into_iter()
+            .map(|it| it.0)
+            .collect();
+        let there = asked.iter().filter(|uid| **uid == uids[1]);
+        assert_eq!(found, there.copied().collect::<Vec<_>>());
+    }
     let none = MailboxId(i64::MAX);
     assert_eq!(home.index.summaries(none, &asked).await, Ok(Vec::new()));
     assert_eq!(home.index.blobs(none, &asked).await, Ok(Vec::new()));

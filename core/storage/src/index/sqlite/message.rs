@@ -1,7 +1,7 @@
 //! Messages: what changed in a mailbox, summaries, bodies.
 
 use diesel::{
-    ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection,
+    ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection,
     sql_types::{BigInt, Binary, Text},
 };
 
@@ -9,7 +9,7 @@ use super::{
     blob::{self, BlobRow},
     fault::{Fault, number},
     mailbox,
-    sql::{Bind, rows},
+    sql::{self, Bind, rows},
 };
 use crate::{
     Error,
@@ -121,29 +121,83 @@ fn vanished(conn: &mut SqliteConnection, mailbox: &Mailbox, since: i64) -> Resul
         .collect())
 }
 
+/// Which messages of a mailbox are read. Neighbours are read as a range, which costs less than to look for each.
+#[derive(Debug)]
+pub(super) enum Which {
+    /// From the first to the last, and those between that were not asked for are left out.
+    Range(Vec<Uid>),
+    /// Each by itself.
+    Each(Vec<Uid>),
+}
+
+impl Which {
+    /// Rising UIDs.
+    pub(super) fn of(uids: &[Uid]) -> Self {
+        let width = match uids {
+            [first, .., last] => (last.0 - first.0) as usize,
+            _ => 0,
+        };
+        match width < 2 * uids.len() {
+            true => Self::Range(uids.to_vec()),
+            false => Self::Each(uids.to_vec()),
+        }
+    }
+
+    fn uids(&self) -> &[Uid] {
+        match self {
+            Self::Range(uids) | Self::Each(uids) => uids,
+        }
+    }
+
+    /// Runs `range` with the first and the last, or `each` with a list, after the mailbox twice; the rows that were asked for.
+    fn rows<R>(
+        &self,
+        id: MailboxId,
+        (range, each): (&'static str, &'static str),
+        run: impl FnOnce(&'static str, &[Bind<'_>]) -> QueryResult<Vec<(i64, R)>>,
+    ) -> Result<Vec<(Uid, R)>, Fault> {
+        let mailbox = Bind::Number(id.0);
+        let bound = |uid: Option<&Uid>| Bind::Number(uid.map_or(0, |uid| uid.0.into()));
+        let uids = self.uids();
+        let found = match self {
+            Self::Range(_) => {
+                let (first, last) = (bound(uids.first()), bound(uids.last()));
+                run(range, &[mailbox, mailbox, first, last])?
+            }
+            Self::Each(_) => {
+                let list = sql::uid_list(uids);
+                run(each, &[mailbox, mailbox, Bind::Text(&list)])?
+            }
+        };
+        let mut asked = Vec::with_capacity(found.len());
+        for (uid, row) in found {
+            let uid = Uid(number(uid, "UID")?);
+            if uids.binary_search(&uid).is_ok() {
+                asked.push((uid, row));
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// One statement, so one state.
 pub(super) fn summaries(
     conn: &mut SqliteConnection,
     id: MailboxId,
-    uids: &str,
+    which: &Which,
 ) -> Result<Vec<(Uid, Vec<u8>)>, Fault> {
-    let Some(mailbox) = mailbox::by_id(conn, id)? else {
-        return Ok(Vec::new());
-    };
-    let found: Vec<(i64, Vec<u8>)> = rows::<(BigInt, Binary), _>(
-        conn,
-        "SELECT m.uid, s.octets FROM message m JOIN summary s ON s.blob_id = m.blob_id \
-         WHERE m.account_id = ? AND m.mailbox_id = ? AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",
-        &[
-            Bind::Number(mailbox.account.0),
-            Bind::Number(id.0),
-            Bind::Text(uids),
-        ],
-    )?;
-    let summary = |(uid, octets)| Ok((Uid(number(uid, "UID")?), octets));
-    Ok(found
-        .into_iter()
-        .map(summary)
-        .collect::<Result<_, Error>>()?)
+    which.rows(
+        id,
+        (
+            "SELECT m.uid, s.octets FROM message m JOIN summary s ON s.blob_id = m.blob_id \
+             WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
+             AND m.uid BETWEEN ? AND ? ORDER BY m.uid",
+            "SELECT m.uid, s.octets FROM message m JOIN summary s ON s.blob_id = m.blob_id \
+             WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
+             AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",
+        ),
+        |text, binds| rows::<(BigInt, Binary), _>(conn, text, binds),
+    )
 }
 
 pub(super) fn line_sizes(
@@ -167,33 +221,45 @@ pub(super) fn line_sizes(
     Ok(found.into_iter().map(read).collect::<Result<_, Error>>()?)
 }
 
-/// Also of messages expunged or moved lately, as long as nobody may delete the body.
+/// Also of messages expunged or moved lately, as long as nobody may delete the body. One that goes between the two statements is found by
+/// the second.
 pub(super) fn blobs(
     conn: &mut SqliteConnection,
     id: MailboxId,
-    uids: &str,
+    which: &Which,
 ) -> Result<Vec<(Uid, BlobRef)>, Fault> {
-    let Some(mailbox) = mailbox::by_id(conn, id)? else {
-        return Ok(Vec::new());
-    };
-    let (account, mailbox, uids) = (
-        Bind::Number(mailbox.account.0),
-        Bind::Number(id.0),
-        Bind::Text(uids),
-    );
-    let found: Vec<(i64, BlobRow)> = rows::<(BigInt, (BigInt, Text, BigInt, Binary)), _>(
-        conn,
-        "WITH found (uid, blob_id) AS ( \
-            SELECT uid, blob_id FROM message \
-            WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) \
-            UNION ALL \
-            SELECT uid, blob_id FROM expunged \
-            WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))) \
-         SELECT f.uid, b.id, b.key, b.size, b.sha256 \
-         FROM found f JOIN blob b ON b.id = f.blob_id WHERE b.doomed IS NULL ORDER BY f.uid",
-        &[account, mailbox, uids, account, mailbox, uids],
+    type Columns = (BigInt, (BigInt, Text, BigInt, Binary));
+    let mut found: Vec<(Uid, BlobRow)> = which.rows(
+        id,
+        (
+            "SELECT m.uid, b.id, b.key, b.size, b.sha256 FROM message m JOIN blob b ON b.id = m.blob_id \
+             WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
+             AND m.uid BETWEEN ? AND ? AND b.doomed IS NULL ORDER BY m.uid",
+            "SELECT m.uid, b.id, b.key, b.size, b.sha256 FROM message m JOIN blob b ON b.id = m.blob_id \
+             WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
+             AND m.uid IN (SELECT value FROM json_each(?)) AND b.doomed IS NULL ORDER BY m.uid",
+        ),
+        |text, binds| rows::<Columns, _>(conn, text, binds),
     )?;
-    let body = |(uid, row)| Ok((Uid(number(uid, "UID")?), blob::read(row)?));
+    if found.len() < which.uids().len() {
+        let mut gone: Vec<(Uid, BlobRow)> = which.rows(
+            id,
+            (
+                "SELECT e.uid, b.id, b.key, b.size, b.sha256 FROM expunged e JOIN blob b ON b.id = e.blob_id \
+                 WHERE e.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND e.mailbox_id = ? \
+                 AND e.uid BETWEEN ? AND ? AND b.doomed IS NULL ORDER BY e.uid",
+                "SELECT e.uid, b.id, b.key, b.size, b.sha256 FROM expunged e JOIN blob b ON b.id = e.blob_id \
+                 WHERE e.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND e.mailbox_id = ? \
+                 AND e.uid IN (SELECT value FROM json_each(?)) AND b.doomed IS NULL ORDER BY e.uid",
+            ),
+            |text, binds| rows::<Columns, _>(conn, text, binds),
+        )?;
+        // In both, if it went between.
+        gone.retain(|(uid, _)| found.binary_search_by_key(uid, |(uid, _)| *uid).is_err());
+        found.append(&mut gone);
+        found.sort_unstable_by_key(|(uid, _)| *uid);
+    }
+    let body = |(uid, row)| Ok((uid, blob::read(row)?));
     Ok(found.into_iter().map(body).collect::<Result<_, Error>>()?)
 }
 

@@ -42,7 +42,7 @@ use tokio::{
     sync::{Mutex, OwnedMutexGuard},
 };
 
-use self::{connect::Purpose, fault::Fault, generation::Foreign, readers::Readers};
+use self::{connect::Purpose, fault::Fault, generation::Foreign, message::Which, readers::Readers};
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
     Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome,
@@ -295,15 +295,15 @@ impl Index for SqliteIndex {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
-        let uids = sql::uid_list(&sql::rising(uids));
-        self.read(move |conn| message::summaries(conn, mailbox, &uids))
-            .await
+        let which = Which::of(&sql::rising(uids));
+        let read = move |conn: &mut SqliteConnection| message::summaries(conn, mailbox, &which);
+        self.readers.read_apart(read).await
     }
 
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {
-        let uids = sql::uid_list(&sql::rising(uids));
-        self.read(move |conn| message::blobs(conn, mailbox, &uids))
-            .await
+        let which = Which::of(&sql::rising(uids));
+        let read = move |conn: &mut SqliteConnection| message::blobs(conn, mailbox, &which);
+        self.readers.read_apart(read).await
     }
 
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {

@@ -128,12 +128,20 @@ impl Readers {
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
+        self.read_apart(|conn| in_one_state(conn, read)).await
+    }
+
+    /// Reads with each statement the state that there is then: for one statement, or where that makes no difference.
+    pub async fn read_apart<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
         let place = self.place().await?;
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |conn| {
             let (result, state) = match conn {
                 Err(error) => (Err(error), State::Failed),
-                Ok(conn) => match in_one_state(conn, read) {
+                Ok(conn) => match read(conn) {
                     Ok(found) => (Ok(found), State::Well),
                     Err(Fault::Refused(error)) => (Err(error), State::Well),
                     Err(fault) => (Err(fault.into()), State::Failed),
