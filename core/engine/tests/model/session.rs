@@ -131,8 +131,12 @@ impl Session {
             (Some(_), None) => {}
             // Flags of a message that EXISTS has told of and nobody has asked for yet: the answer that names it says them too.
             (None, None) => return,
+            // The same at a command by UID, which names it: those before it are asked for as well.
+            (None, Some(_)) if number > self.view.len() + 1 => {
+                assert!(number <= count, "{line}; {count} exist");
+                return;
+            }
             (None, Some(uid)) => {
-                assert!(number == self.view.len() + 1, "{line}; {count} exist");
                 let last = self.view.last().copied().unwrap_or(0);
                 assert!(uid > last, "UID {uid} behind {last}");
                 self.view.push(uid);
