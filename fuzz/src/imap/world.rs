@@ -11,7 +11,7 @@ use postrider_protocol::imap::snapshot::{Changes, Entry, Snapshot};
 use postrider_protocol::imap::syntax::MailboxName;
 use postrider_protocol::imap::types::{Flags, ModSeq, SpecialUse, StoreMode, Uid, UidValidity};
 use postrider_protocol::message::transfer;
-use postrider_protocol::message::{Encoding, Summary};
+use postrider_protocol::message::{Encoding, Kept, Summary};
 use postrider_protocol::sasl::{PlaintextLogin, Verdict};
 use postrider_protocol::tls::Tls;
 
@@ -37,7 +37,7 @@ pub struct World {
     confidential: bool,
     logged_in: bool,
     message: Vec<u8>,
-    summary: Arc<Summary>,
+    summary: Kept,
     snapshot: Arc<Snapshot>,
     modseq: u64,
     body: Vec<u8>,
@@ -60,7 +60,7 @@ impl World {
                 || config.plaintext_login == PlaintextLogin::Allowed,
             logged_in: false,
             message: message.to_vec(),
-            summary: Arc::new(Summary::of(message)),
+            summary: Kept::new(&Summary::of(message).encode()).expect("it was encoded"),
             snapshot: Arc::new(Snapshot::empty(UidValidity(7))),
             modseq: 1,
             body: Vec::new(),
@@ -275,8 +275,9 @@ impl World {
                 self.expunge(|entry| entry.flags.contains(Flags::DELETED) && named(entry));
                 Answer::Synced(self.synced(choices))
             }
-            Ask::Summaries { uids } => {
+            Ask::Summaries { uids, next } => {
                 bounded(&uids);
+                assert!(next.len() <= MESSAGES_PER_ASK, "{} ahead", next.len());
                 let lost = choices.take() % 8 == 7;
                 let found = uids
                     .into_iter()

@@ -106,6 +106,7 @@ pub(crate) const KEYS: &[&str] = &[
     "deadlines.drain",
     "queues.mailbox",
     "queues.mailboxes",
+    "queues.summaries",
     "queues.index",
     "queues.store_writes",
     "queues.store_reads",

@@ -10,6 +10,8 @@ pub struct Queues {
     pub mailbox: u32,
     /// Mailboxes held open.
     pub mailboxes: u32,
+    /// Octets of summaries of messages listed lately.
+    pub summaries: ByteCount,
     /// Changes that wait for the index.
     pub index: u32,
     /// Puts and deletes that the store works on.
@@ -33,6 +35,11 @@ pub(super) fn read(root: &Table<'_>) -> Queues {
     Queues {
         mailbox: table.within("mailbox", 64, many.clone()),
         mailboxes: table.within("mailboxes", 100_000, many.clone()),
+        summaries: table.within(
+            "summaries",
+            ByteCount::mebibytes(64),
+            ByteCount::mebibytes(1)..=ByteCount(1 << 50),
+        ),
         index: table.within("index", 4096, many.clone()),
         store_writes: table.within("store_writes", 64, many.clone()),
         store_reads: table.within("store_reads", 256, many.clone()),

@@ -23,7 +23,7 @@ use crate::net::stream::{StartTlsError, Stream};
 use crate::net::tls::Acceptor;
 
 /// Octets of text that are gathered before they are written.
-const GATHER: usize = 32 * 1024;
+const GATHER: usize = 64 * 1024;
 
 /// How patient a connection is.
 #[derive(Clone, Copy, Debug)]
@@ -193,9 +193,13 @@ impl Wire {
         if self.output.is_empty() {
             return Ok(());
         }
-        let output = std::mem::take(&mut self.output);
+        let mut output = std::mem::take(&mut self.output);
         // Boxed, because a client that waits would hold the room for it.
-        Box::pin(self.write_now(&output)).await
+        Box::pin(self.write_now(&output)).await?;
+        // There may be more; who waits for the peer gives it back.
+        output.clear();
+        self.output = output;
+        Ok(())
     }
 
     async fn write_now(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -233,6 +237,7 @@ impl Wire {
                 });
             }
             self.flush().await?;
+            self.output = BytesMut::new();
             if self.framer.inside_line(self.input.octets()) {
                 self.clock.begin();
             }
@@ -263,6 +268,7 @@ impl Wire {
     /// More octets of a body behind those that are in the buffer. `false`: the peer closed.
     pub async fn fill(&mut self, flow: &mut Flow) -> io::Result<bool> {
         self.flush().await?;
+        self.output = BytesMut::new();
         let Some(stream) = self.stream.as_mut() else {
             return Err(io::ErrorKind::NotConnected.into());
         };

@@ -78,6 +78,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         &supervisor,
         queues.mailboxes as usize,
         queues.mailbox as usize,
+        queues.summaries.0,
     );
     let directory = Directory::new(
         index.clone(),

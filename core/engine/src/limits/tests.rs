@@ -206,6 +206,7 @@ fn the_defaults_of_the_parts_are_those_of_the_configuration() {
     );
     assert_eq!(queues.mailbox as usize, crate::mailbox::PLACES);
     assert_eq!(queues.mailboxes as usize, crate::mailbox::OPEN);
+    assert_eq!(queues.summaries.0, crate::mailbox::SUMMARIES);
     assert_eq!(queues.hasher as usize, crate::auth::PLACES);
     let usual = postrider_protocol::smtp::Config::default();
     assert_eq!(

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use postrider_protocol::imap::snapshot::Snapshot;
+use postrider_protocol::imap::types::Uid;
+use postrider_protocol::message::Kept;
 use postrider_storage::Error;
 use postrider_storage::index::MailboxId;
 
@@ -159,6 +161,20 @@ impl Joined {
     /// Below which UID sessions of this process have taken what is recent.
     pub fn claimed(&self) -> u32 {
         self.lock().shared.claimed.load(Ordering::SeqCst)
+    }
+
+    /// Summaries of these messages that are in memory, of those that were there when somebody last looked.
+    pub fn kept(&self, uids: &[Uid]) -> Vec<(Uid, Kept)> {
+        let Some(known) = self.known() else {
+            return Vec::new();
+        };
+        let there = uids.iter().filter(|uid| known.find(**uid).is_some());
+        self.mailboxes.summaries.find(self.id, there.copied())
+    }
+
+    /// Keeps summaries in memory for the next who asks.
+    pub fn keep(&self, found: &[(Uid, Kept)]) {
+        self.mailboxes.summaries.keep(self.id, found);
     }
 
     /// The mailbox as it was when somebody last looked.

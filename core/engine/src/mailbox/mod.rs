@@ -13,6 +13,7 @@ pub(crate) mod convert;
 mod joined;
 mod maildrop;
 pub mod retention;
+mod summaries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +30,12 @@ use crate::limits::{self, Limit};
 pub(crate) use actor::Mailbox;
 pub use joined::Joined;
 use joined::Shared;
+use summaries::Summaries;
 
 /// Asks that a mailbox usually takes at a time.
 pub const PLACES: usize = 64;
+/// Octets of summaries that are usually kept in memory.
+pub const SUMMARIES: u64 = 64 * 1024 * 1024;
 /// Mailboxes usually open at a time.
 pub const OPEN: usize = 100_000;
 /// How long a mailbox stays loaded when nobody has it open.
@@ -50,6 +54,7 @@ pub struct Mailboxes {
     open: Registry<MailboxId, Mailbox>,
     /// What a notice must reach, without waiting for the actor.
     shared: Arc<DashMap<MailboxId, Arc<Shared>>>,
+    summaries: Arc<Summaries>,
 }
 
 impl std::fmt::Debug for Mailboxes {
@@ -63,15 +68,16 @@ impl std::fmt::Debug for Mailboxes {
 impl Mailboxes {
     /// No mailbox open yet; the usual bounds.
     pub fn new(index: IndexPool, supervisor: &Supervisor) -> Self {
-        Self::with_bounds(index, supervisor, OPEN, PLACES)
+        Self::with_bounds(index, supervisor, OPEN, PLACES, SUMMARIES)
     }
 
-    /// No mailbox open yet; `open` at a time, each with so many `places` for asks.
+    /// No mailbox open yet; `open` at a time, each with so many `places` for asks, and so many octets of `summaries` of all of them.
     pub fn with_bounds(
         index: IndexPool,
         supervisor: &Supervisor,
         open: usize,
         places: usize,
+        summaries: u64,
     ) -> Self {
         let shared: Arc<DashMap<MailboxId, Arc<Shared>>> = Arc::default();
         let (for_actor, known) = (index.clone(), shared.clone());
@@ -91,6 +97,7 @@ impl Mailboxes {
             index,
             open,
             shared,
+            summaries: Arc::new(Summaries::new(summaries)),
         }
     }
 

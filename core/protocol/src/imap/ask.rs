@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::syntax::{flag::FlagList, mailbox::MailboxName, search::SearchKey};
 use super::types::{ModSeq, Uid, UidValidity};
 pub use super::types::{SpecialUse, StoreMode};
-use crate::message::summary::Summary;
+use crate::message::summary::Kept;
 use crate::sasl::{Credentials, Verdict};
 
 /// Messages that one [`Ask::Summaries`] or [`Ask::Search`] names at most.
@@ -120,6 +120,8 @@ pub enum Ask {
     Summaries {
         /// Which, rising.
         uids: Vec<Uid>,
+        /// Which will be asked for next, rising, as many at most: they may be read meanwhile.
+        next: Vec<Uid>,
     },
     /// Opens a body for [`Action::Send`](crate::session::Action::Send). Answer: [`Answer::Body`].
     Body {
@@ -230,7 +232,7 @@ pub enum Answer {
     /// To `Summaries`; messages that are gone are left out.
     Summaries {
         /// What was found, rising.
-        found: Vec<(Uid, Arc<Summary>)>,
+        found: Vec<(Uid, Kept)>,
         /// Messages that are there but of which neither summary nor body can be read, rising.
         damaged: Vec<Uid>,
     },

@@ -9,8 +9,10 @@ use super::syntax::search::{DateOf, SearchKey, When};
 use super::types::Flags;
 use crate::message::address_list::AddressItem;
 use crate::message::encoded_word;
+use crate::message::envelope::Envelope;
 use crate::message::header::fields;
-use crate::message::summary::Summary;
+use crate::message::part::Text;
+use crate::message::summary::{Kept, Summary};
 use crate::message::text::{Needle, Scope, is_in_message};
 use crate::message::{Date, DateTime};
 
@@ -60,7 +62,7 @@ pub fn by_entry(key: &SearchKey, entry: &Entry, keywords: &[String]) -> Verdict 
 }
 
 /// Decides a leaf that looks into the message from its summary, where that is enough.
-pub fn by_summary(key: &SearchKey, entry: &Entry, summary: &Summary) -> Verdict {
+pub fn by_summary(key: &SearchKey, entry: &Entry, summary: &Kept) -> Verdict {
     match key {
         // A message without a date of its own is searched by its arrival: what RFC 5256 section 2.2 has for SORT. The Date field's
         // day is that of its own zone (RFC 9051 section 6.4.4).
@@ -69,16 +71,18 @@ pub fn by_summary(key: &SearchKey, entry: &Entry, summary: &Summary) -> Verdict 
             is,
             day,
         } => {
-            let sent = summary.sent.as_ref();
+            let sent = summary.sent();
             let date = sent.map_or_else(|| day_of(entry.internal_date), |sent| sent.date());
             Some(compares(date, *is, *day))
         }
-        SearchKey::Address { field, text } if has_address(summary, field, text) => Some(true),
-        SearchKey::Address { field, text } if summary.header.has(field) => {
-            Some(header_matches(summary.header.octets(), field, text))
+        SearchKey::Address { field, text } if has_address(&summary.envelope(), field, text) => {
+            Some(true)
         }
-        SearchKey::Header { field, text } if summary.header.has(field) => {
-            Some(header_matches(summary.header.octets(), field, text))
+        SearchKey::Address { field, text } if summary.header().has(field) => {
+            Some(header_matches(summary.header().octets(), field, text))
+        }
+        SearchKey::Header { field, text } if summary.header().has(field) => {
+            Some(header_matches(summary.header().octets(), field, text))
         }
         _ => None,
     }
@@ -89,7 +93,7 @@ pub fn by_message(key: &SearchKey, summary: &Summary, message: &[u8]) -> bool {
     let root = &summary.root;
     match key {
         SearchKey::Address { field, text } => {
-            has_address(summary, field, text)
+            has_address(&summary.envelope, field, text)
                 || header_matches(root.header.of(message), field, text)
         }
         SearchKey::Header { field, text } => header_matches(root.header.of(message), field, text),
@@ -100,8 +104,7 @@ pub fn by_message(key: &SearchKey, summary: &Summary, message: &[u8]) -> bool {
 }
 
 /// Whether an address of the envelope, written without comments and folding, holds the text.
-fn has_address(summary: &Summary, field: &str, text: &str) -> bool {
-    let envelope = &summary.envelope;
+fn has_address<T: Text>(envelope: &Envelope<T>, field: &str, text: &str) -> bool {
     let items = match field {
         "Bcc" => &envelope.bcc,
         "Cc" => &envelope.cc,
@@ -118,15 +121,15 @@ fn has_address(summary: &Summary, field: &str, text: &str) -> bool {
             ..
         } => {
             let (local, domain) = (
-                String::from_utf8_lossy(local),
-                String::from_utf8_lossy(domain),
+                String::from_utf8_lossy(local.as_ref()),
+                String::from_utf8_lossy(domain.as_ref()),
             );
             needle.is_in(&match name {
-                Some(name) => format!("{} <{local}@{domain}>", encoded_word::decode(name)),
+                Some(name) => format!("{} <{local}@{domain}>", encoded_word::decode(name.as_ref())),
                 None => format!("{local}@{domain}"),
             })
         }
-        AddressItem::GroupStart(name) => needle.is_in(&encoded_word::decode(name)),
+        AddressItem::GroupStart(name) => needle.is_in(&encoded_word::decode(name.as_ref())),
         AddressItem::GroupEnd => false,
     })
 }

@@ -10,20 +10,20 @@ use super::header::unfold;
 
 /// One item of an address list, as IMAP speaks of them (RFC 9051 section 7.5.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum AddressItem {
+pub enum AddressItem<T = Vec<u8>> {
     /// An address.
     Mailbox {
         /// The display name or, in its place, the comment, without quoting; encoded words as they are.
-        name: Option<Vec<u8>>,
+        name: Option<T>,
         /// The obsolete source route, `@a,@b`.
-        route: Option<Vec<u8>>,
+        route: Option<T>,
         /// The local part without quoting.
-        local: Vec<u8>,
+        local: T,
         /// The domain as written. Empty where it is missing: a writer must not say NIL, which means a group.
-        domain: Vec<u8>,
+        domain: T,
     },
     /// A group begins.
-    GroupStart(Vec<u8>),
+    GroupStart(T),
     /// A group ends.
     GroupEnd,
 }

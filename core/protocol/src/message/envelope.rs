@@ -10,32 +10,32 @@ use super::part::Flaws;
 
 /// The envelope of a message, as IMAP calls it. Not that of SMTP.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Envelope {
+pub struct Envelope<T = Vec<u8>> {
     /// `Date`.
-    pub date: Option<Vec<u8>>,
+    pub date: Option<T>,
     /// `Subject`.
-    pub subject: Option<Vec<u8>>,
+    pub subject: Option<T>,
     /// `From`.
-    pub from: Vec<AddressItem>,
+    pub from: Vec<AddressItem<T>>,
     /// `Sender`, empty if there is none: see [`Envelope::sender_or_from`].
-    pub sender: Vec<AddressItem>,
+    pub sender: Vec<AddressItem<T>>,
     /// `Reply-To`, empty if there is none: see [`Envelope::reply_to_or_from`].
-    pub reply_to: Vec<AddressItem>,
+    pub reply_to: Vec<AddressItem<T>>,
     /// `To`.
-    pub to: Vec<AddressItem>,
+    pub to: Vec<AddressItem<T>>,
     /// `Cc`.
-    pub cc: Vec<AddressItem>,
+    pub cc: Vec<AddressItem<T>>,
     /// `Bcc`.
-    pub bcc: Vec<AddressItem>,
+    pub bcc: Vec<AddressItem<T>>,
     /// `In-Reply-To`.
-    pub in_reply_to: Option<Vec<u8>>,
+    pub in_reply_to: Option<T>,
     /// `Message-ID`.
-    pub message_id: Option<Vec<u8>>,
+    pub message_id: Option<T>,
 }
 
-impl Envelope {
+impl<T> Envelope<T> {
     /// What IMAP shows as sender: absent or empty means From.
-    pub fn sender_or_from(&self) -> &[AddressItem] {
+    pub fn sender_or_from(&self) -> &[AddressItem<T>] {
         if self.sender.is_empty() {
             &self.from
         } else {
@@ -44,14 +44,16 @@ impl Envelope {
     }
 
     /// What IMAP shows as reply-to: absent or empty means From.
-    pub fn reply_to_or_from(&self) -> &[AddressItem] {
+    pub fn reply_to_or_from(&self) -> &[AddressItem<T>] {
         if self.reply_to.is_empty() {
             &self.from
         } else {
             &self.reply_to
         }
     }
+}
 
+impl Envelope {
     /// Reads a header, as far as the budget goes.
     pub(super) fn read(header: &[u8], budget: &mut Budget) -> (Self, Flaws) {
         let mut envelope = Self::default();

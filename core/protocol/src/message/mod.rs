@@ -44,4 +44,4 @@ pub use address_list::AddressItem;
 pub use date::{Date, DateTime};
 pub use part::{Content, Encoding, Flaws, MediaType, Part, Span};
 pub use section::SectionText;
-pub use summary::{Summary, SummaryError};
+pub use summary::{Kept, Summary, SummaryError};

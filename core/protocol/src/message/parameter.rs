@@ -18,11 +18,11 @@ pub const PARAMETERS: usize = 64;
 
 /// One parameter as it was written, without quoting: RFC 2231 pieces and escapes are still there.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Parameter {
+pub struct Parameter<T = Vec<u8>> {
     /// The attribute, in the case it was written.
-    pub name: Vec<u8>,
+    pub name: T,
     /// The value.
-    pub value: Vec<u8>,
+    pub value: T,
 }
 
 /// A structured value taken apart.

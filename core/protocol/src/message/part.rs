@@ -6,6 +6,7 @@
 //! [`Part::media`] is what the part may be shown as: a composite that was not taken apart has
 //! the type of a leaf, so that BODYSTRUCTURE is always grammatical.
 
+use core::fmt::Debug;
 use core::ops::{BitOr, BitOrAssign};
 
 use super::charset::Charset;
@@ -49,13 +50,27 @@ impl Span {
     }
 }
 
+/// How the texts of a part are held: each as a value of its own, or as a place in an encoded summary, which costs nothing to read.
+pub trait Text: AsRef<[u8]> + Clone + Debug + Eq {
+    /// The same for a text that is always UTF-8.
+    type Name: AsRef<str> + Clone + Debug + Eq;
+}
+
+impl Text for Vec<u8> {
+    type Name = String;
+}
+
+impl<'a> Text for &'a [u8] {
+    type Name = &'a str;
+}
+
 /// A media type, in lower case.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct MediaType {
+pub struct MediaType<N = String> {
     /// `text` of `text/plain`.
-    pub kind: String,
+    pub kind: N,
     /// `plain` of `text/plain`.
-    pub subtype: String,
+    pub subtype: N,
 }
 
 impl MediaType {
@@ -65,11 +80,6 @@ impl MediaType {
             kind: kind.into(),
             subtype: subtype.into(),
         }
-    }
-
-    /// Whether it is this one.
-    pub fn is(&self, kind: &str, subtype: &str) -> bool {
-        self.kind == kind && self.subtype == subtype
     }
 
     /// `text/plain`, what a part is that does not say (RFC 2045 section 5.2).
@@ -83,9 +93,16 @@ impl MediaType {
     }
 }
 
+impl<N: AsRef<str>> MediaType<N> {
+    /// Whether it is this one.
+    pub fn is(&self, kind: &str, subtype: &str) -> bool {
+        self.kind.as_ref() == kind && self.subtype.as_ref() == subtype
+    }
+}
+
 /// A content transfer encoding (RFC 2045 section 6).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Encoding {
+pub enum Encoding<T = Vec<u8>> {
     /// 7bit, and what a part has that does not say.
     #[default]
     SevenBit,
@@ -98,7 +115,7 @@ pub enum Encoding {
     /// base64.
     Base64,
     /// Any other, as written.
-    Other(Vec<u8>),
+    Other(T),
 }
 
 impl Encoding {
@@ -113,7 +130,9 @@ impl Encoding {
             _ => Self::Other(name.to_vec()),
         }
     }
+}
 
+impl<T: AsRef<[u8]>> Encoding<T> {
     /// Its name.
     pub fn name(&self) -> &[u8] {
         match self {
@@ -122,7 +141,7 @@ impl Encoding {
             Self::Binary => b"BINARY",
             Self::QuotedPrintable => b"QUOTED-PRINTABLE",
             Self::Base64 => b"BASE64",
-            Self::Other(name) => name,
+            Self::Other(name) => name.as_ref(),
         }
     }
 
@@ -134,11 +153,11 @@ impl Encoding {
 
 /// `Content-Disposition` (RFC 2183).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Disposition {
+pub struct Disposition<T = Vec<u8>> {
     /// `inline`, `attachment` or another, as written.
-    pub kind: Vec<u8>,
+    pub kind: T,
     /// Its parameters as written.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<Parameter<T>>,
 }
 
 /// What is wrong or ambiguous in a part: where two programs may see two things, a filter should see the worse.
@@ -222,27 +241,27 @@ impl BitOrAssign for Flaws {
 
 /// What a part holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Content {
+pub enum Content<T: Text = Vec<u8>> {
     /// Octets.
     Leaf,
     /// The parts of a multipart, at least one.
-    Multipart(Vec<Part>),
+    Multipart(Vec<Part<T>>),
     /// The message in a message/rfc822 or message/global.
-    Message(Box<Embedded>),
+    Message(Box<Embedded<T>>),
 }
 
 /// A message inside a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Embedded {
+pub struct Embedded<T: Text = Vec<u8>> {
     /// What its header says.
-    pub envelope: Envelope,
+    pub envelope: Envelope<T>,
     /// Its own header and body.
-    pub root: Part,
+    pub root: Part<T>,
 }
 
 /// One entity of a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Part {
+pub struct Part<T: Text = Vec<u8>> {
     /// Its header with the empty line that ends it, if there is one.
     pub header: Span,
     /// Its body, without the line end that belongs to the boundary after it.
@@ -250,27 +269,27 @@ pub struct Part {
     /// Line ends (LF) in the body.
     pub lines: u64,
     /// What it may be shown as.
-    pub media: MediaType,
+    pub media: MediaType<T::Name>,
     /// Parameters of `Content-Type` as written.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<Parameter<T>>,
     /// `Content-ID` with its brackets.
-    pub id: Option<Vec<u8>>,
+    pub id: Option<T>,
     /// `Content-Description`.
-    pub description: Option<Vec<u8>>,
+    pub description: Option<T>,
     /// `Content-Transfer-Encoding`.
-    pub encoding: Encoding,
+    pub encoding: Encoding<T>,
     /// `Content-MD5`.
-    pub md5: Option<Vec<u8>>,
+    pub md5: Option<T>,
     /// `Content-Disposition`.
-    pub disposition: Option<Disposition>,
+    pub disposition: Option<Disposition<T>>,
     /// Tags of `Content-Language`.
-    pub languages: Vec<Vec<u8>>,
+    pub languages: Vec<T>,
     /// `Content-Location`.
-    pub location: Option<Vec<u8>>,
+    pub location: Option<T>,
     /// What is wrong with it.
     pub flaws: Flaws,
     /// What it holds.
-    pub content: Content,
+    pub content: Content<T>,
 }
 
 impl Part {
@@ -293,7 +312,9 @@ impl Part {
             content: Content::Leaf,
         }
     }
+}
 
+impl<T: Text> Part<T> {
     /// The parts directly inside: of a multipart all, of an embedded message its root.
     pub fn children(&self) -> &[Self] {
         match &self.content {
@@ -318,7 +339,9 @@ impl Part {
         self.walk()
             .fold(Flaws::default(), |flaws, part| flaws | part.flaws)
     }
+}
 
+impl Part {
     /// The first parameter of `Content-Type` with this name, as written.
     pub fn parameter(&self, name: &str) -> Option<&[u8]> {
         parameter::find(&self.parameters, name.as_bytes())

@@ -3,7 +3,7 @@
 //! Part 1 of a message that is no multipart is its body; the numbers go on through a message/rfc822 part into
 //! the parts of the message it holds.
 
-use super::part::{Content, Part, Span};
+use super::part::{Content, Part, Span, Text};
 
 /// What of a section is meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +18,7 @@ pub enum SectionText {
     Mime,
 }
 
-impl Part {
+impl<T: Text> Part<T> {
     /// The part with this number, counted from the root of a message. The empty path is the root.
     pub fn at(&self, path: &[u32]) -> Option<&Self> {
         let Some((first, rest)) = path.split_first() else {
@@ -64,7 +64,7 @@ impl Part {
     }
 }
 
-fn nth(parts: &[Part], number: u32) -> Option<&Part> {
+fn nth<T: Text>(parts: &[Part<T>], number: u32) -> Option<&Part<T>> {
     let index = usize::try_from(number).ok()?.checked_sub(1)?;
     parts.get(index)
 }

@@ -13,7 +13,6 @@ use postrider_protocol::imap::syntax::search::SearchKey;
 use postrider_protocol::imap::types::{ModSeq, Uid, UidValidity};
 use postrider_protocol::message::Encoding;
 use postrider_protocol::message::binary::{Plan, Unfit};
-use postrider_protocol::message::summary::Summary;
 use postrider_protocol::message::transfer::TransferDecoder;
 use postrider_storage::Error;
 use postrider_storage::blob::BlobMeta;
@@ -28,9 +27,6 @@ use crate::clock;
 use crate::connection::body::OpenBody;
 use crate::mailbox::convert;
 use crate::telemetry::metrics::MESSAGES_RECEIVED;
-
-/// Summaries decoded on the arbiter itself; more of them are worth a way to another thread.
-const DECODED_HERE: usize = 16;
 
 impl ImapAsks {
     pub(super) async fn may_append(&mut self, mailbox: MailboxName, octets: u64) -> Answered {
@@ -189,65 +185,7 @@ impl ImapAsks {
         }))
     }
 
-    pub(super) async fn summaries(&mut self, uids: &[Uid]) -> Answered {
-        let (found, damaged) = self.read_summaries(uids).await?;
-        Ok(Answer::Summaries { found, damaged })
-    }
-
-    /// The summaries that there are, and the messages of which there is none and no body to make it from.
-    async fn read_summaries(
-        &self,
-        uids: &[Uid],
-    ) -> Result<(Vec<(Uid, Arc<Summary>)>, Vec<Uid>), Refused> {
-        let joined = self.joined()?;
-        let (mailbox, uids) = (joined.id(), convert::uids(uids));
-        let encoded = joined
-            .index()
-            .read(|index| index.summaries(mailbox, &uids))
-            .await?;
-        let decoded = match encoded.len() <= DECODED_HERE {
-            true => decoded(encoded),
-            // A large list must not hold up the neighbours on this arbiter.
-            false => {
-                let runtime = &self.desk.services.runtime;
-                let elsewhere = runtime.spawn(async move { decoded(encoded) }).await;
-                elsewhere.map_err(|gone| Error::Unavailable(gone.to_string()))?
-            }
-        };
-        let (mut found, mut damaged) = (Vec::with_capacity(decoded.len()), Vec::new());
-        for (uid, summary) in decoded {
-            let summary = match summary {
-                Some(summary) => Ok(summary),
-                None => self.made_anew(uid).await,
-            };
-            match summary {
-                Ok(summary) => found.push((uid, Arc::new(summary))),
-                Err(Refused::Trouble(Trouble::Damaged)) => damaged.push(uid),
-                Err(Refused::Trouble(Trouble::Expunged)) => {}
-                Err(refused) => return Err(refused),
-            }
-        }
-        Ok((found, damaged))
-    }
-
-    /// The summary of a message whose own cannot be read: made from the body, for this once.
-    async fn made_anew(&self, uid: Uid) -> Result<Summary, Refused> {
-        tracing::error!(uid = uid.0, "summary cannot be read");
-        let blob = self.blob(uid).await?;
-        let share = self.reserve(blob.size).await?;
-        let message = self.octets(&blob, 0..blob.size).await;
-        let message = message.map_err(|error| missing(uid, error))?;
-        let runtime = &self.desk.services.runtime;
-        let made = runtime.spawn_blocking(move || {
-            let summary = Summary::of(&message);
-            drop((message, share));
-            summary
-        });
-        let made = made.await;
-        Ok(made.map_err(|gone| Error::Unavailable(gone.to_string()))?)
-    }
-
-    async fn blob(&self, uid: Uid) -> Result<BlobRef, Refused> {
+    pub(super) async fn blob(&self, uid: Uid) -> Result<BlobRef, Refused> {
         let joined = self.joined()?;
         let (mailbox, uids) = (joined.id(), [storage::Uid(uid.0)]);
         let found = joined
@@ -288,7 +226,7 @@ impl ImapAsks {
         }
     }
 
-    async fn octets(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Error> {
+    pub(super) async fn octets(&self, blob: &BlobRef, range: Range<u64>) -> Result<Bytes, Error> {
         let mut octets = BytesMut::with_capacity((range.end - range.start) as usize);
         let mut stream = self
             .desk
@@ -303,7 +241,7 @@ impl ImapAsks {
     }
 
     /// Memory from the budget, waited for in line.
-    async fn reserve(&self, octets: u64) -> Result<Share, Error> {
+    pub(super) async fn reserve(&self, octets: u64) -> Result<Share, Error> {
         let octets = ByteCount::bytes(octets);
         let share = self.desk.taker.take(octets, self.desk.deadline()).await;
         share.map_err(|error| Error::Unavailable(error.to_string()))
@@ -347,7 +285,10 @@ impl ImapAsks {
     pub(super) async fn search(&mut self, keys: Arc<[SearchKey]>, uids: &[Uid]) -> Answered {
         self.desk.ahead = None;
         let mut found = Vec::with_capacity(uids.len());
-        for (uid, summary) in self.read_summaries(uids).await?.0 {
+        for (uid, summary) in self.read_summaries(uids, Vec::new()).await?.0 {
+            let Ok(summary) = summary.decode() else {
+                continue;
+            };
             let blob = match self.blob(uid).await {
                 Ok(blob) => blob,
                 Err(Refused::Trouble(Trouble::Expunged)) => continue,
@@ -379,13 +320,6 @@ impl ImapAsks {
     }
 }
 
-/// Summaries, or none where one cannot be read.
-fn decoded(encoded: Vec<(storage::Uid, Vec<u8>)>) -> Vec<(Uid, Option<Summary>)> {
-    let decode =
-        |(uid, octets): (storage::Uid, Vec<u8>)| (Uid(uid.0), Summary::decode(&octets).ok());
-    encoded.into_iter().map(decode).collect()
-}
-
 /// The message in base64 where it must be; none if it can stay as it is.
 fn recoded(message: &[u8]) -> Result<Option<Vec<u8>>, Unfit> {
     if !message.contains(&0) {
@@ -399,7 +333,7 @@ fn recoded(message: &[u8]) -> Result<Option<Vec<u8>>, Unfit> {
 }
 
 /// Why a body cannot be read. A row whose body is not there: somebody has to look, and no client can help it.
-fn missing(uid: Uid, error: Error) -> Refused {
+pub(super) fn missing(uid: Uid, error: Error) -> Refused {
     match error {
         Error::NotFound(_) => {
             tracing::error!(%error, uid = uid.0, "body is missing");

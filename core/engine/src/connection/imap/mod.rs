@@ -2,6 +2,7 @@
 
 mod folders;
 mod messages;
+mod summaries;
 
 use postrider_protocol::imap::ask::{Answer, Ask, Opened, Recent, Synced, Trouble};
 use postrider_protocol::imap::session::ImapSession;
@@ -23,6 +24,8 @@ pub(crate) struct ImapAsks {
     recent: Recent,
     /// Taken already: what this session appended itself, and what was recent before that.
     reserved: Option<std::ops::Range<u32>>,
+    /// Read ahead of a list.
+    coming: Option<summaries::Coming>,
 }
 
 /// Why an ask is refused.
@@ -54,6 +57,7 @@ impl ImapAsks {
             unclaimed: 0,
             recent: Recent::Leave,
             reserved: None,
+            coming: None,
         }
     }
 
@@ -216,7 +220,7 @@ impl ImapAsks {
             } => self.store(&uids, mode, flags, unchanged_since).await,
             Ask::Copy { uids, to, mode } => self.copy(&uids, to, mode).await,
             Ask::Expunge { uids } => self.expunge(uids).await,
-            Ask::Summaries { uids } => self.summaries(&uids).await,
+            Ask::Summaries { uids, next } => self.summaries(&uids, next).await,
             Ask::Body { uid, range } => self.body(uid, range).await,
             Ask::Read { uid, range } => self.read(uid, range).await,
             Ask::Decode {
@@ -252,6 +256,11 @@ impl Asks for ImapAsks {
 
     fn command(session: &ImapSession) -> &'static str {
         session.last_command()
+    }
+
+    fn answered(&mut self, session: &ImapSession) {
+        self.coming = None;
+        self.desk.answered(Self::command(session));
     }
 }
 

@@ -19,8 +19,9 @@ use crate::imap::session::Selected;
 use crate::imap::snapshot::Entry;
 use crate::imap::syntax::fetch::{Fetch, FetchItem};
 use crate::imap::syntax::flag::FlagList;
+use crate::imap::syntax::section::Section;
 use crate::imap::types::{Flags, SeqNum, Uid as MessageUid};
-use crate::message::summary::Summary;
+use crate::message::summary::Kept;
 use crate::session::BATCH;
 
 pub(super) const SPEC: Spec = Spec {
@@ -56,10 +57,12 @@ impl Job {
     }
 }
 
-/// What the dearest item of a FETCH needs.
+/// What the dearest item of a FETCH needs: in this order, but that a summary beside whole messages needs both.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Needs {
     Snapshot,
+    /// Messages as they lie in the store: their place there is all that is asked for.
+    Whole,
     Summary,
     Octets,
 }
@@ -70,6 +73,7 @@ fn needs(item: &FetchItem) -> Result<Needs, Refusal> {
             Needs::Snapshot
         }
         FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure => Needs::Summary,
+        FetchItem::Section { section, .. } if *section == Section::default() => Needs::Whole,
         FetchItem::Section { .. } | FetchItem::Binary { .. } | FetchItem::BinarySize { .. } => {
             Needs::Octets
         }
@@ -100,7 +104,10 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
     }
     let mut dearest = Needs::Snapshot;
     for item in &items {
-        dearest = dearest.max(needs(item)?);
+        dearest = match (dearest, needs(item)?) {
+            (Needs::Whole, Needs::Summary) | (Needs::Summary, Needs::Whole) => Needs::Octets,
+            (before, this) => before.max(this),
+        };
     }
     let uids = session.named(&fetch.set)?;
     let mut job = Job {
@@ -180,7 +187,12 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
     if uids.is_empty() {
         return job.done();
     }
-    Step::ask(Ask::Summaries { uids }, move |session, answer| {
+    if job.needs == Needs::Whole {
+        let queue = uids.into_iter().map(|uid| (uid, None)).collect();
+        return octets::next(session, job, queue);
+    }
+    let next = job.uids.iter().take(MESSAGES_PER_ASK).copied().collect();
+    Step::ask(Ask::Summaries { uids, next }, move |session, answer| {
         let Answer::Summaries { found, damaged } = answer else {
             return Err(Refusal::Bug);
         };
@@ -188,7 +200,10 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
         job.gone |= found.len() + damaged.len() < count;
         match job.needs {
             Needs::Summary => with_summaries(session, job, found.into()),
-            _ => octets::next(session, job, found.into()),
+            _ => {
+                let queue = found.into_iter().map(|(uid, kept)| (uid, Some(kept)));
+                octets::next(session, job, queue.collect())
+            }
         }
     })
 }
@@ -197,7 +212,7 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
 fn with_summaries(
     session: &mut ImapSession,
     job: Job,
-    mut summaries: VecDeque<(MessageUid, Arc<Summary>)>,
+    mut summaries: VecDeque<(MessageUid, Kept)>,
 ) -> Result<Step, Refusal> {
     let (rev2, utf8) = (session.enabled.rev2, session.utf8());
     let selected = session.selected.as_mut().ok_or(Refusal::Bug)?;
@@ -224,14 +239,14 @@ pub(super) struct Message<'a> {
     entry: &'a Entry,
     keywords: &'a [String],
     recency: Recency,
-    summary: Option<&'a Arc<Summary>>,
+    summary: Option<&'a Kept>,
 }
 
 impl<'a> Message<'a> {
     fn of(
         selected: &'a Selected,
         uid: MessageUid,
-        summary: Option<&'a Arc<Summary>>,
+        summary: Option<&'a Kept>,
         rev2: bool,
     ) -> Option<Self> {
         let messages = selected.view.messages();
@@ -277,11 +292,15 @@ impl<'a> Message<'a> {
             (FetchItem::InternalDate, _) => response.internal_date(entry.internal_date, out),
             (FetchItem::Size, _) => response.size(u64::from(entry.size), out),
             (FetchItem::Uid, _) => response.uid(entry.uid, out),
-            (FetchItem::Envelope, Some(summary)) => response.envelope(&summary.envelope, out),
-            (FetchItem::Body, Some(summary)) => response.body(&summary.root, out),
-            (FetchItem::BodyStructure, Some(summary)) => {
-                response.body_structure(&summary.root, out);
-            }
+            (FetchItem::Envelope, Some(summary)) => response.envelope(&summary.envelope(), out),
+            (FetchItem::Body, Some(summary)) => match summary.root() {
+                Some(root) => response.body(&root, out),
+                None => return false,
+            },
+            (FetchItem::BodyStructure, Some(summary)) => match summary.root() {
+                Some(root) => response.body_structure(&root, out),
+                None => return false,
+            },
             _ => return false,
         }
         true

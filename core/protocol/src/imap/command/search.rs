@@ -15,6 +15,7 @@ use crate::imap::syntax::Numbering;
 use crate::imap::syntax::search::{DateOf, Returns, Search, SearchKey};
 use crate::imap::syntax::sequence::{NumberSet, SequenceSet};
 use crate::imap::types::{SeqNum, Uid as MessageUid};
+use crate::message::summary::Kept;
 
 pub(super) const SPEC: Spec = Spec {
     name: "SEARCH",
@@ -221,7 +222,13 @@ fn by_summaries(session: &mut ImapSession, mut looking: Looking) -> Result<Step,
     if uids.is_empty() {
         return answer(session, looking);
     }
-    Step::ask(Ask::Summaries { uids }, move |session, answer| {
+    let next = looking
+        .open
+        .iter()
+        .take(MESSAGES_PER_ASK)
+        .copied()
+        .collect();
+    Step::ask(Ask::Summaries { uids, next }, move |session, answer| {
         // What cannot be read holds nothing that is searched for.
         let Answer::Summaries {
             found: summaries, ..
@@ -258,10 +265,7 @@ fn by_summaries(session: &mut ImapSession, mut looking: Looking) -> Result<Step,
     })
 }
 
-fn by_messages(
-    mut looking: Looking,
-    open: Vec<(MessageUid, Arc<crate::message::summary::Summary>)>,
-) -> Result<Step, Refusal> {
+fn by_messages(mut looking: Looking, open: Vec<(MessageUid, Kept)>) -> Result<Step, Refusal> {
     let ask = Ask::Search {
         keys: looking.leaves.clone(),
         uids: open.iter().map(|(uid, _)| *uid).collect(),

@@ -10,7 +10,7 @@ use super::envelope::envelope;
 use super::string::{nstring, number, string};
 use crate::imap::syntax::Utf8;
 use crate::message::parameter::Parameter;
-use crate::message::part::{Content, Embedded, Part};
+use crate::message::part::{Content, Embedded, Part, Text};
 
 /// How much is told of each part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ pub enum Form {
 }
 
 /// Writes `body`: the structure of a message, from its root.
-pub fn body(part: &Part, form: Form, utf8: Utf8, out: &mut BytesMut) {
+pub fn body<T: Text>(part: &Part<T>, form: Form, utf8: Utf8, out: &mut BytesMut) {
     let writer = Writer { form, utf8 };
     writer.body(part, out);
 }
@@ -35,7 +35,7 @@ struct Writer {
 
 impl Writer {
     /// `body = "(" (body-type-1part / body-type-mpart) ")"`
-    fn body(self, part: &Part, out: &mut BytesMut) {
+    fn body<T: Text>(self, part: &Part<T>, out: &mut BytesMut) {
         out.put_u8(b'(');
         match &part.content {
             Content::Multipart(parts) if !parts.is_empty() => self.multipart(part, parts, out),
@@ -48,12 +48,12 @@ impl Writer {
     }
 
     /// `body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]`
-    fn multipart(self, part: &Part, parts: &[Part], out: &mut BytesMut) {
+    fn multipart<T: Text>(self, part: &Part<T>, parts: &[Part<T>], out: &mut BytesMut) {
         for part in parts {
             self.body(part, out);
         }
         out.put_u8(b' ');
-        self.string(part.media.subtype.as_bytes(), out);
+        self.string(part.media.subtype.as_ref().as_bytes(), out);
         if self.form == Form::BodyStructure {
             out.put_u8(b' ');
             self.parameters(&part.parameters, out);
@@ -62,14 +62,14 @@ impl Writer {
     }
 
     /// IMAP4rev1 knows message/rfc822 alone (RFC 3501 section 9, `media-message`).
-    fn is_message(self, part: &Part) -> bool {
+    fn is_message<T: Text>(self, part: &Part<T>) -> bool {
         part.media.is("message", "rfc822")
             || self.utf8 == Utf8::On && part.media.is("message", "global")
     }
 
     /// `body-type-msg = media-message SP body-fields SP envelope SP body SP body-fld-lines`
-    fn message(self, part: &Part, embedded: &Embedded, out: &mut BytesMut) {
-        self.media(&part.media.kind, &part.media.subtype, out);
+    fn message<T: Text>(self, part: &Part<T>, embedded: &Embedded<T>, out: &mut BytesMut) {
+        self.media(part.media.kind.as_ref(), part.media.subtype.as_ref(), out);
         self.fields(part, out);
         out.put_u8(b' ');
         envelope(&embedded.envelope, self.utf8, out);
@@ -81,8 +81,8 @@ impl Writer {
     }
 
     /// `body-type-text` and `body-type-basic`
-    fn leaf(self, part: &Part, out: &mut BytesMut) {
-        let kind = part.media.kind.as_str();
+    fn leaf<T: Text>(self, part: &Part<T>, out: &mut BytesMut) {
+        let kind = part.media.kind.as_ref();
         match kind {
             "multipart" => self.media("application", "octet-stream", out),
             _ if part.media.is("message", "rfc822")
@@ -90,7 +90,7 @@ impl Writer {
             {
                 self.media("application", "octet-stream", out);
             }
-            _ => self.media(kind, &part.media.subtype, out),
+            _ => self.media(kind, part.media.subtype.as_ref(), out),
         }
         self.fields(part, out);
         if kind == "text" {
@@ -109,12 +109,12 @@ impl Writer {
     }
 
     /// `body-fields = body-fld-param SP body-fld-id SP body-fld-desc SP body-fld-enc SP body-fld-octets`
-    fn fields(self, part: &Part, out: &mut BytesMut) {
+    fn fields<T: Text>(self, part: &Part<T>, out: &mut BytesMut) {
         self.parameters(&part.parameters, out);
         out.put_u8(b' ');
-        self.nstring(part.id.as_deref(), out);
+        self.nstring(part.id.as_ref(), out);
         out.put_u8(b' ');
-        self.nstring(part.description.as_deref(), out);
+        self.nstring(part.description.as_ref(), out);
         out.put_u8(b' ');
         self.string(part.encoding.name(), out);
         out.put_u8(b' ');
@@ -122,35 +122,35 @@ impl Writer {
     }
 
     /// `body-fld-param = "(" string SP string *(SP string SP string) ")" / nil`
-    fn parameters(self, parameters: &[Parameter], out: &mut BytesMut) {
+    fn parameters<T: Text>(self, parameters: &[Parameter<T>], out: &mut BytesMut) {
         if parameters.is_empty() {
             out.put_slice(b"NIL");
             return;
         }
         for (n, parameter) in parameters.iter().enumerate() {
             out.put_u8(if n == 0 { b'(' } else { b' ' });
-            self.string(&parameter.name, out);
+            self.string(parameter.name.as_ref(), out);
             out.put_u8(b' ');
-            self.string(&parameter.value, out);
+            self.string(parameter.value.as_ref(), out);
         }
         out.put_u8(b')');
     }
 
     /// `body-ext-1part = body-fld-md5 SP body-fld-dsp SP body-fld-lang SP body-fld-loc`
-    fn extension(self, part: &Part, out: &mut BytesMut) {
+    fn extension<T: Text>(self, part: &Part<T>, out: &mut BytesMut) {
         if self.form == Form::BodyStructure {
             out.put_u8(b' ');
-            self.nstring(part.md5.as_deref(), out);
+            self.nstring(part.md5.as_ref(), out);
             self.placement(part, out);
         }
     }
 
     /// `SP body-fld-dsp SP body-fld-lang SP body-fld-loc`
-    fn placement(self, part: &Part, out: &mut BytesMut) {
+    fn placement<T: Text>(self, part: &Part<T>, out: &mut BytesMut) {
         match &part.disposition {
             Some(disposition) => {
                 out.put_slice(b" (");
-                self.string(&disposition.kind, out);
+                self.string(disposition.kind.as_ref(), out);
                 out.put_u8(b' ');
                 self.parameters(&disposition.parameters, out);
                 out.put_slice(b") ");
@@ -162,20 +162,20 @@ impl Writer {
             languages => {
                 for (n, language) in languages.iter().enumerate() {
                     out.put_u8(if n == 0 { b'(' } else { b' ' });
-                    self.string(language, out);
+                    self.string(language.as_ref(), out);
                 }
                 out.put_u8(b')');
             }
         }
         out.put_u8(b' ');
-        self.nstring(part.location.as_deref(), out);
+        self.nstring(part.location.as_ref(), out);
     }
 
     fn string(self, text: &[u8], out: &mut BytesMut) {
         string(text, self.utf8, out);
     }
 
-    fn nstring(self, text: Option<&[u8]>, out: &mut BytesMut) {
+    fn nstring(self, text: Option<impl AsRef<[u8]>>, out: &mut BytesMut) {
         nstring(text, self.utf8, out);
     }
 }

@@ -9,13 +9,14 @@ use super::string::{nstring, string};
 use crate::imap::syntax::Utf8;
 use crate::message::address_list::AddressItem;
 use crate::message::envelope::Envelope;
+use crate::message::part::Text;
 
 /// Writes `(date subject from sender reply-to to cc bcc in-reply-to message-id)`.
-pub fn envelope(envelope: &Envelope, utf8: Utf8, out: &mut BytesMut) {
+pub fn envelope<T: Text>(envelope: &Envelope<T>, utf8: Utf8, out: &mut BytesMut) {
     out.put_u8(b'(');
-    nstring(envelope.date.as_deref(), utf8, out);
+    nstring(envelope.date.as_ref(), utf8, out);
     out.put_u8(b' ');
-    nstring(envelope.subject.as_deref(), utf8, out);
+    nstring(envelope.subject.as_ref(), utf8, out);
     for list in [
         &envelope.from[..],
         envelope.sender_or_from(),
@@ -28,14 +29,14 @@ pub fn envelope(envelope: &Envelope, utf8: Utf8, out: &mut BytesMut) {
         addresses(list, utf8, out);
     }
     out.put_u8(b' ');
-    nstring(envelope.in_reply_to.as_deref(), utf8, out);
+    nstring(envelope.in_reply_to.as_ref(), utf8, out);
     out.put_u8(b' ');
-    nstring(envelope.message_id.as_deref(), utf8, out);
+    nstring(envelope.message_id.as_ref(), utf8, out);
     out.put_u8(b')');
 }
 
 /// `"(" 1*address ")" / nil`, without spaces between.
-fn addresses(list: &[AddressItem], utf8: Utf8, out: &mut BytesMut) {
+fn addresses<T: Text>(list: &[AddressItem<T>], utf8: Utf8, out: &mut BytesMut) {
     if list.is_empty() {
         out.put_slice(b"NIL");
         return;
@@ -50,18 +51,18 @@ fn addresses(list: &[AddressItem], utf8: Utf8, out: &mut BytesMut) {
                 domain,
             } => {
                 out.put_u8(b'(');
-                nstring(name.as_deref(), utf8, out);
+                nstring(name.as_ref(), utf8, out);
                 out.put_u8(b' ');
-                nstring(route.as_deref(), utf8, out);
+                nstring(route.as_ref(), utf8, out);
                 out.put_u8(b' ');
-                string(local, utf8, out);
+                string(local.as_ref(), utf8, out);
                 out.put_u8(b' ');
-                string(domain, utf8, out);
+                string(domain.as_ref(), utf8, out);
                 out.put_u8(b')');
             }
             AddressItem::GroupStart(name) => {
                 out.put_slice(b"(NIL NIL ");
-                string(name, utf8, out);
+                string(name.as_ref(), utf8, out);
                 out.put_slice(b" NIL)");
             }
             AddressItem::GroupEnd => out.put_slice(b"(NIL NIL NIL NIL)"),

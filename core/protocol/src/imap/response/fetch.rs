@@ -30,7 +30,7 @@ use crate::imap::syntax::section::{Section, SectionText};
 use crate::imap::types::{Flags, ModSeq, SeqNum, Uid};
 use crate::line::without_nul;
 use crate::message::envelope::Envelope;
-use crate::message::part::Part;
+use crate::message::part::{Part, Text};
 
 /// A FETCH response that is being written. [`FetchResponse::close`] ends it.
 #[derive(Debug)]
@@ -132,19 +132,19 @@ impl FetchResponse {
     }
 
     /// `ENVELOPE`
-    pub fn envelope(&mut self, value: &Envelope, out: &mut BytesMut) {
+    pub fn envelope<T: Text>(&mut self, value: &Envelope<T>, out: &mut BytesMut) {
         self.item(b"ENVELOPE ", out);
         envelope(value, self.utf8, out);
     }
 
     /// `BODY` without a section
-    pub fn body(&mut self, root: &Part, out: &mut BytesMut) {
+    pub fn body<T: Text>(&mut self, root: &Part<T>, out: &mut BytesMut) {
         self.item(b"BODY ", out);
         body(root, Form::Body, self.utf8, out);
     }
 
     /// `BODYSTRUCTURE`
-    pub fn body_structure(&mut self, root: &Part, out: &mut BytesMut) {
+    pub fn body_structure<T: Text>(&mut self, root: &Part<T>, out: &mut BytesMut) {
         self.item(b"BODYSTRUCTURE ", out);
         body(root, Form::BodyStructure, self.utf8, out);
     }

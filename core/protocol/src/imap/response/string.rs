@@ -23,9 +23,9 @@ pub fn astring(text: &[u8], utf8: Utf8, out: &mut BytesMut) {
 }
 
 /// Writes `nstring`.
-pub fn nstring(text: Option<&[u8]>, utf8: Utf8, out: &mut BytesMut) {
+pub fn nstring(text: Option<impl AsRef<[u8]>>, utf8: Utf8, out: &mut BytesMut) {
     match text {
-        Some(text) => string(text, utf8, out),
+        Some(text) => string(text.as_ref(), utf8, out),
         None => out.put_slice(b"NIL"),
     }
 }
@@ -130,7 +130,10 @@ mod tests {
         ] {
             assert_eq!(written(|out| astring(text, utf8, out)), wire, "{text:?}");
         }
-        assert_eq!(written(|out| nstring(None, Utf8::Off, out)), b"NIL");
+        assert_eq!(
+            written(|out| nstring(None::<&[u8]>, Utf8::Off, out)),
+            b"NIL"
+        );
         assert_eq!(written(|out| literal8_header(0, out)), b"~{0}\r\n");
         assert_eq!(
             written(|out| number(u64::MAX, out)),

@@ -8,7 +8,7 @@ use super::*;
 use crate::imap::ask::Opened;
 use crate::imap::snapshot::{Changes, Entry, Snapshot};
 use crate::imap::types::{Flags, ModSeq, Uid, UidValidity};
-use crate::message::summary::Summary;
+use crate::message::summary::{Kept, Summary};
 use crate::sasl::Verdict;
 use crate::sasl::exchange::PlaintextLogin;
 use crate::tls::Tls;
@@ -284,10 +284,10 @@ fn attack_5_long_structures_go_out_in_batches() {
     let mut session = selected();
     let mut message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned();
     message.push_str(&"--b\r\nContent-ID: <a-long-one@example.test>\r\n\r\n\r\n".repeat(990));
-    let summary = Arc::new(Summary::of(message.as_bytes()));
+    let summary = Kept::new(&Summary::of(message.as_bytes()).encode()).expect("it was encoded");
     let items = ["BODYSTRUCTURE"; 200].join(" ");
     let actions = line(&mut session, &format!("a FETCH 1:3 ({items})"));
-    let Some(Action::Ask(Ask::Summaries { uids })) = actions.last() else {
+    let Some(Action::Ask(Ask::Summaries { uids, .. })) = actions.last() else {
         panic!("{actions:?}");
     };
     let answer = uids.iter().map(|uid| (*uid, summary.clone())).collect();

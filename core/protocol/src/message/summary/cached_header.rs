@@ -56,9 +56,9 @@ const KEPT: [&str; 42] = [
 
 /// Fields of a header, as they stand in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct CachedHeader {
+pub struct CachedHeader<T = Vec<u8>> {
     /// The fields in their order, and the empty line.
-    pub(super) octets: Vec<u8>,
+    pub(super) octets: T,
     /// Which of [`KEPT`] are not here though the header may have them.
     pub(super) missing: u64,
 }
@@ -91,7 +91,9 @@ impl CachedHeader {
         cached.octets.extend_from_slice(end);
         cached
     }
+}
 
+impl<T: AsRef<[u8]>> CachedHeader<T> {
     /// The named fields as they stand and an empty line, or `None` if only the message knows them.
     pub fn select(&self, names: &FieldNames) -> Option<Vec<u8>> {
         let known = |name: &[u8]| {
@@ -101,13 +103,13 @@ impl CachedHeader {
         names
             .iter()
             .all(known)
-            .then(|| select(&self.octets, names, Selection::Only))
+            .then(|| select(self.octets.as_ref(), names, Selection::Only))
     }
 
     /// The kept fields, to search or read them one by one. A name for which [`CachedHeader::has`] is
     /// false may be missing.
     pub fn octets(&self) -> &[u8] {
-        &self.octets
+        self.octets.as_ref()
     }
 
     /// Whether all fields with this name are here.

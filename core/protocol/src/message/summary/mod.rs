@@ -8,8 +8,10 @@
 
 mod cached_header;
 mod codec;
+mod kept;
 
 pub use cached_header::{CachedHeader, FIELDS_LIMIT};
+pub use kept::Kept;
 
 use super::date::DateTime;
 use super::envelope::Envelope;

@@ -244,11 +244,38 @@ fn mail() -> impl Strategy<Value = String> {
     proptest::collection::vec(line, 0..30).prop_map(|lines| lines.join("\r\n"))
 }
 
+/// What is read in place is what is decoded, piece by piece.
+fn is_read_in_place(encoded: &[u8], summary: &Summary) {
+    let kept = Kept::new(encoded).expect("it decodes");
+    assert_eq!(kept.octets(), encoded.len());
+    // Texts look alike wherever they are held.
+    let root = kept.root().expect("it decodes");
+    assert_eq!(format!("{root:?}"), format!("{:?}", summary.root));
+    let envelope = kept.envelope();
+    assert_eq!(format!("{envelope:?}"), format!("{:?}", summary.envelope));
+    assert_eq!(kept.header().octets(), summary.header.octets());
+    assert_eq!(kept.header().missing, summary.header.missing);
+    assert_eq!(kept.sent(), summary.sent);
+    assert_eq!(kept.decode().as_ref(), Ok(summary));
+}
+
+#[test]
+fn a_kept_summary_is_read_in_place() {
+    let summary = Summary::of(USUAL.as_bytes());
+    is_read_in_place(&summary.encode(), &summary);
+    assert_eq!(Kept::new(&[]).err(), Some(SummaryError::Malformed));
+    assert_eq!(Kept::new(&[0]).err(), Some(SummaryError::Version));
+    let cut = &summary.encode()[..40];
+    assert_eq!(Kept::new(cut).err(), Some(SummaryError::Malformed));
+}
+
 proptest! {
     #[test]
     fn decode_of_encode_is_identity(message in mail()) {
         let summary = Summary::of(message.as_bytes());
-        prop_assert_eq!(Summary::decode(&summary.encode()), Ok(summary));
+        let encoded = summary.encode();
+        is_read_in_place(&encoded, &summary);
+        prop_assert_eq!(Summary::decode(&encoded), Ok(summary));
     }
 
     #[test]
@@ -265,7 +292,10 @@ proptest! {
             let at = at % encoded.len();
             encoded[at] = octet;
         }
-        if let Ok(summary) = Summary::decode(&encoded) {
+        let decoded = Summary::decode(&encoded);
+        prop_assert_eq!(Kept::new(&encoded).map(drop), decoded.as_ref().map(drop).map_err(|error| *error));
+        if let Ok(summary) = decoded {
+            is_read_in_place(&encoded, &summary);
             // What decodes keeps the promises, so it encodes again.
             let whole = Span { start: 0, end: summary.size };
             prop_assert!(summary.root.walk().all(|part| whole.contains(part.header) && whole.contains(part.body)));

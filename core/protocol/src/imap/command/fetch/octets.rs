@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -19,16 +18,19 @@ use crate::imap::syntax::fetch::FetchItem;
 use crate::imap::syntax::section::{Partial, Section, SectionText};
 use crate::imap::types::Uid as MessageUid;
 use crate::message::header::{FieldNames, Selection, select};
-use crate::message::summary::Summary;
+use crate::message::summary::Kept;
 use crate::message::{self, Span};
 use crate::session::{Action, Framing};
 
-type Queue = VecDeque<(MessageUid, Arc<Summary>)>;
+/// Messages to come, with their summaries where any item needs one.
+type Queue = VecDeque<(MessageUid, Option<Kept>)>;
 
 /// One message being sent.
 struct Current {
     uid: MessageUid,
-    summary: Arc<Summary>,
+    summary: Option<Kept>,
+    /// Octets of the message, once its body was opened.
+    octets: u64,
     /// The next item.
     at: usize,
     /// Whether the body as it lies in the store is open.
@@ -58,6 +60,7 @@ pub(super) fn next(session: &mut ImapSession, job: Job, mut queue: Queue) -> Res
     let current = Current {
         uid,
         summary,
+        octets: 0,
         at: 0,
         open: false,
         said: false,
@@ -79,7 +82,8 @@ fn send(
     let items = job.items.clone();
     while let Some(item) = items.get(current.at) {
         let selected = session.selected.as_ref().ok_or(Refusal::Bug)?;
-        let Some(message) = Message::of(selected, current.uid, Some(&current.summary), rev2) else {
+        let Some(message) = Message::of(selected, current.uid, current.summary.as_ref(), rev2)
+        else {
             return next(session, job, queue);
         };
         let mut response = match current.response.take() {
@@ -116,7 +120,7 @@ fn send(
 fn finish(session: &mut ImapSession, job: &Job, current: &mut Current) -> Result<(), Refusal> {
     let rev2 = session.enabled.rev2;
     let selected = session.selected.as_ref().ok_or(Refusal::Bug)?;
-    let message = Message::of(selected, current.uid, Some(&current.summary), rev2);
+    let message = Message::of(selected, current.uid, current.summary.as_ref(), rev2);
     let Some(mut response) = current.response.take() else {
         return Ok(());
     };
@@ -170,6 +174,16 @@ fn part(current: &mut Current, item: &FetchItem) -> Result<Part, Refusal> {
         } => {
             let octets = match locate(current, section) {
                 Located::Ask(ask) => return Ok(Part::Ask(ask)),
+                Located::Whole if !current.open => {
+                    return Ok(Part::Ask(Ask::Body {
+                        uid: current.uid,
+                        range: cut(0..u64::MAX, *partial),
+                    }));
+                }
+                Located::Whole => Located::Span(Span {
+                    start: 0,
+                    end: current.octets,
+                }),
                 Located::Span(span) if !current.open => {
                     return Ok(Part::Ask(Ask::Body {
                         uid: current.uid,
@@ -193,7 +207,7 @@ fn part(current: &mut Current, item: &FetchItem) -> Result<Part, Refusal> {
                     response.section(*name, section, origin, bytes, text);
                     Part::Written
                 }
-                Located::Nothing | Located::Ask(_) => {
+                Located::Nothing | Located::Whole | Located::Ask(_) => {
                     response.section_nil(*name, section, origin, text);
                     Part::Written
                 }
@@ -207,6 +221,8 @@ fn part(current: &mut Current, item: &FetchItem) -> Result<Part, Refusal> {
 
 /// Where the octets of a section are.
 enum Located {
+    /// All of the message, however long it is.
+    Whole,
     Span(Span),
     Bytes(Vec<u8>),
     Nothing,
@@ -214,8 +230,14 @@ enum Located {
 }
 
 fn locate(current: &mut Current, section: &Section) -> Located {
-    let path = section.part.clone();
-    let span = |text| match current.summary.section(&path, text) {
+    let path = &section.part;
+    if path.is_empty() && section.text == SectionText::All {
+        return Located::Whole;
+    }
+    let Some(summary) = &current.summary else {
+        return Located::Nothing;
+    };
+    let span = |text| match summary.root().and_then(|root| root.section(path, text)) {
         Some(span) => Located::Span(span),
         None => Located::Nothing,
     };
@@ -229,19 +251,19 @@ fn locate(current: &mut Current, section: &Section) -> Located {
     };
     if path.is_empty()
         && selection == Selection::Only
-        && let Some(fields) = current.summary.header.select(&names)
+        && let Some(fields) = summary.header().select(&names)
     {
         return Located::Bytes(fields);
     }
     if let Some(Got::Header(header)) = current.got.take() {
         return Located::Bytes(select(&header, &names, selection));
     }
-    match current.summary.section(&path, message::SectionText::Header) {
-        None => Located::Nothing,
-        Some(header) => Located::Ask(Ask::Read {
+    match span(message::SectionText::Header) {
+        Located::Span(header) => Located::Ask(Ask::Read {
             uid: current.uid,
             range: header.start..header.end.min(header.start + OCTETS_PER_READ),
         }),
+        nothing => nothing,
     }
 }
 
@@ -252,7 +274,8 @@ fn binary(
     wanted: Option<Option<Partial>>,
 ) -> Result<Part, Refusal> {
     let numbers = path.to_vec();
-    let found = current.summary.root.at(&numbers);
+    let root = current.summary.as_ref().and_then(Kept::root);
+    let found = root.as_ref().and_then(|root| root.at(&numbers));
     let whole = numbers.is_empty();
     let octets = match (found, current.got.take()) {
         (None, _) => None,
@@ -354,7 +377,7 @@ impl Current {
             Some(FetchItem::Binary { .. } | FetchItem::BinarySize { .. }) => {
                 self.got = Some(Got::Decoded(octets));
             }
-            _ => self.open = true,
+            _ => (self.open, self.octets) = (true, octets),
         }
         true
     }

@@ -8,45 +8,143 @@ use crate::message::date::DateTime;
 use crate::message::envelope::Envelope;
 use crate::message::parameter::Parameter;
 use crate::message::part::{
-    Content, Disposition, Embedded, Encoding, Flaws, MediaType, Part, Span,
+    Content, Disposition, Embedded, Encoding, Flaws, MediaType, Part, Span, Text,
 };
 use crate::message::summary::{CachedHeader, FIELDS_LIMIT, Summary, SummaryError};
 use crate::message::thread::BaseSubject;
 
 pub(in crate::message::summary) fn decode(octets: &[u8]) -> Result<Summary, SummaryError> {
-    let (version, rest) = octets.split_first().ok_or(SummaryError::Malformed)?;
-    if *version != VERSION {
-        return Err(SummaryError::Version);
-    }
-    let reader = Reader {
-        rest,
-        header: Vec::new(),
-        text_left: TEXT_LIMIT,
-        entities_left: ENTITIES,
-    };
+    let mut reader = Reader::begin(octets)?;
     reader.summary().ok_or(SummaryError::Malformed)
 }
 
+/// Where the pieces of a summary begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::message::summary) struct Places {
+    pub root: u32,
+    pub envelope: u32,
+    pub tail: u32,
+}
+
+/// Reads all of a summary as [`decode`] does, and keeps only where its pieces are.
+pub(in crate::message::summary) fn survey(octets: &[u8]) -> Result<Places, SummaryError> {
+    let mut reader = Reader::begin(octets)?;
+    reader.places(octets.len()).ok_or(SummaryError::Malformed)
+}
+
+/// What texts are read into: values of their own, or where they stand.
+pub(in crate::message::summary) trait Held<'a>:
+    Text<Name: From<&'a str>> + From<&'a [u8]>
+{
+}
+
+impl<'a, T: Text<Name: From<&'a str>> + From<&'a [u8]>> Held<'a> for T {}
+
 /// Reads; `None` means malformed.
-struct Reader<'a> {
+pub(in crate::message::summary) struct Reader<'a> {
     rest: &'a [u8],
-    header: Vec<u8>,
+    header: &'a [u8],
     text_left: usize,
     entities_left: usize,
 }
 
+/// What every piece builds on.
+pub(in crate::message::summary) struct Head<'a> {
+    /// The fields that texts refer to.
+    pub header: CachedHeader<&'a [u8]>,
+    /// The size that spans lie in.
+    pub size: u64,
+}
+
+/// What follows the envelope.
+pub(in crate::message::summary) struct Tail<T: Text> {
+    pub sent: Option<DateTime>,
+    subject: T::Name,
+    reply: bool,
+    references: Vec<T>,
+    preview: T::Name,
+}
+
 impl<'a> Reader<'a> {
-    fn summary(mut self) -> Option<Summary> {
+    /// A reader behind the version.
+    pub fn begin(octets: &'a [u8]) -> Result<Self, SummaryError> {
+        let (version, rest) = octets.split_first().ok_or(SummaryError::Malformed)?;
+        if *version != VERSION {
+            return Err(SummaryError::Version);
+        }
+        Ok(Self {
+            rest,
+            header: &[],
+            text_left: TEXT_LIMIT,
+            entities_left: ENTITIES,
+        })
+    }
+
+    fn summary(&mut self) -> Option<Summary> {
+        let head = self.head()?;
+        let root = self.root(head.size)?;
+        let envelope = self.envelope()?;
+        let tail: Tail<Vec<u8>> = self.tail()?;
+        Some(Summary {
+            size: head.size,
+            root,
+            envelope,
+            sent: tail.sent,
+            subject: BaseSubject {
+                text: tail.subject,
+                reply: tail.reply,
+            },
+            references: tail.references,
+            header: CachedHeader {
+                octets: head.header.octets.to_vec(),
+                missing: head.header.missing,
+            },
+            preview: tail.preview,
+        })
+    }
+
+    fn places(&mut self, length: usize) -> Option<Places> {
+        let place = |reader: &Self| u32::try_from(length - reader.rest.len()).ok();
+        let head = self.head()?;
+        let root = place(self)?;
+        self.root::<&[u8]>(head.size)?;
+        let envelope = place(self)?;
+        self.envelope::<&[u8]>()?;
+        let tail = place(self)?;
+        self.tail::<&[u8]>()?;
+        Some(Places {
+            root,
+            envelope,
+            tail,
+        })
+    }
+
+    /// Goes on elsewhere in the same summary, after the head.
+    pub fn go_to(&mut self, rest: &'a [u8]) {
+        self.rest = rest;
+    }
+
+    pub fn head(&mut self) -> Option<Head<'a>> {
         let length = self.length(FIELDS_LIMIT)?;
-        self.header = self.take(length)?.to_vec();
-        let missing = self.number()?;
+        self.header = self.take(length)?;
+        let header = CachedHeader {
+            octets: self.header,
+            missing: self.number()?,
+        };
         let size = self.number()?;
+        Some(Head { header, size })
+    }
+
+    /// The whole message as a part.
+    pub fn root<T: Held<'a>>(&mut self, size: u64) -> Option<Part<T>> {
         let whole = Span {
             start: 0,
             end: size,
         };
-        let root = self.part(whole, DEPTH)?;
-        let envelope = self.envelope()?;
+        self.part(whole, DEPTH)
+    }
+
+    pub fn tail<T: Held<'a>>(&mut self) -> Option<Tail<T>> {
         let sent = match self.number()? {
             0 => None,
             1 => Some(DateTime {
@@ -55,23 +153,15 @@ impl<'a> Reader<'a> {
             }),
             _ => return None,
         };
-        let subject = BaseSubject {
-            text: self.string()?,
-            reply: self.flag()?,
-        };
+        let subject = self.name_text::<T>()?;
+        let reply = self.flag()?;
         let references = self.list(Self::text)?;
-        let preview = self.string()?;
-        self.rest.is_empty().then_some(Summary {
-            size,
-            root,
-            envelope,
+        let preview = self.name_text::<T>()?;
+        self.rest.is_empty().then_some(Tail {
             sent,
             subject,
+            reply,
             references,
-            header: CachedHeader {
-                octets: self.header,
-                missing,
-            },
             preview,
         })
     }
@@ -117,29 +207,36 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    fn text(&mut self) -> Option<Vec<u8>> {
+    fn raw(&mut self) -> Option<&'a [u8]> {
         let number = self.number()?;
         let length = usize::try_from(number >> 1).ok()?;
         self.text_left = self.text_left.checked_sub(length)?;
         let text = if number & 1 == 1 {
             let place = usize::try_from(self.number()?).ok()?;
-            self.header.get(place..place.checked_add(length)?)?.to_vec()
+            self.header.get(place..place.checked_add(length)?)?
         } else {
-            self.take(length)?.to_vec()
+            self.take(length)?
         };
-        memchr3(b'\r', b'\n', 0, &text).is_none().then_some(text)
+        memchr3(b'\r', b'\n', 0, text).is_none().then_some(text)
     }
 
-    fn string(&mut self) -> Option<String> {
-        String::from_utf8(self.text()?).ok()
+    fn text<T: From<&'a [u8]>>(&mut self) -> Option<T> {
+        self.raw().map(T::from)
     }
 
-    fn name(&mut self) -> Option<Vec<u8>> {
+    /// A text that is UTF-8.
+    fn name_text<T: Held<'a>>(&mut self) -> Option<T::Name> {
+        let text = core::str::from_utf8(self.raw()?).ok()?;
+        Some(text.into())
+    }
+
+    /// One of the common names, or a text.
+    fn name<T: From<&'a [u8]>>(&mut self) -> Option<T> {
         match self.number()? {
             0 => self.text(),
             index => {
                 let name = NAMES.get(usize::try_from(index - 1).ok()?)?;
-                Some(name.to_vec())
+                Some(T::from(name))
             }
         }
     }
@@ -158,7 +255,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn parameters(&mut self) -> Option<Vec<Parameter>> {
+    fn parameters<T: From<&'a [u8]>>(&mut self) -> Option<Vec<Parameter<T>>> {
         self.list(|reader| {
             Some(Parameter {
                 name: reader.name()?,
@@ -167,7 +264,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn addresses(&mut self) -> Option<Vec<AddressItem>> {
+    fn addresses<T: From<&'a [u8]>>(&mut self) -> Option<Vec<AddressItem<T>>> {
         self.list(|reader| {
             reader.entity()?;
             Some(match reader.number()? {
@@ -192,8 +289,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn envelope(&mut self) -> Option<Envelope> {
-        let mut envelope = Envelope::default();
+    pub fn envelope<T: Held<'a>>(&mut self) -> Option<Envelope<T>> {
+        let mut envelope = Envelope {
+            date: None,
+            subject: None,
+            from: Vec::new(),
+            sender: Vec::new(),
+            reply_to: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            in_reply_to: None,
+            message_id: None,
+        };
         let texts = [
             &mut envelope.date,
             &mut envelope.subject,
@@ -222,32 +330,37 @@ impl<'a> Reader<'a> {
     }
 
     /// A part that lies inside of `outer`.
-    fn part(&mut self, outer: Span, depth: usize) -> Option<Part> {
+    fn part<T: Held<'a>>(&mut self, outer: Span, depth: usize) -> Option<Part<T>> {
         self.entity()?;
         let depth = depth.checked_sub(1)?;
-        let mut part = Part::empty();
-        part.header = self.span_from(0)?;
-        part.body = self.span_from(part.header.end)?;
-        if !outer.contains(part.header) || !outer.contains(part.body) {
+        let header = self.span_from(0)?;
+        let body = self.span_from(header.end)?;
+        if !outer.contains(header) || !outer.contains(body) {
             return None;
         }
-        part.lines = self.number()?;
-        part.media = match self.number()? {
-            0 => MediaType::new(self.string()?, self.string()?),
-            index => {
-                let (kind, subtype) = MEDIA.get(usize::try_from(index - 1).ok()?)?;
-                MediaType::new(*kind, *subtype)
-            }
-        };
-        part.parameters = self.parameters()?;
-        part.encoding = match self.number()? {
-            0 => Encoding::SevenBit,
-            1 => Encoding::EightBit,
-            2 => Encoding::Binary,
-            3 => Encoding::QuotedPrintable,
-            4 => Encoding::Base64,
-            5 => Encoding::Other(self.text()?),
-            _ => return None,
+        let mut part = Part {
+            header,
+            body,
+            lines: self.number()?,
+            media: self.media::<T>()?,
+            parameters: self.parameters()?,
+            id: None,
+            description: None,
+            encoding: match self.number()? {
+                0 => Encoding::SevenBit,
+                1 => Encoding::EightBit,
+                2 => Encoding::Binary,
+                3 => Encoding::QuotedPrintable,
+                4 => Encoding::Base64,
+                5 => Encoding::Other(self.text()?),
+                _ => return None,
+            },
+            md5: None,
+            disposition: None,
+            languages: Vec::new(),
+            location: None,
+            flaws: Flaws::default(),
+            content: Content::Leaf,
         };
         self.rare(&mut part)?;
         part.flaws = Flaws::from_bits(u32::try_from(self.number()?).ok()?);
@@ -263,8 +376,24 @@ impl<'a> Reader<'a> {
         Some(part)
     }
 
+    fn media<T: Held<'a>>(&mut self) -> Option<MediaType<T::Name>> {
+        Some(match self.number()? {
+            0 => MediaType {
+                kind: self.name_text::<T>()?,
+                subtype: self.name_text::<T>()?,
+            },
+            index => {
+                let (kind, subtype) = *MEDIA.get(usize::try_from(index - 1).ok()?)?;
+                MediaType {
+                    kind: kind.into(),
+                    subtype: subtype.into(),
+                }
+            }
+        })
+    }
+
     /// The parts of a multipart, at least one, each after the one before.
-    fn children(&mut self, body: Span, depth: usize) -> Option<Content> {
+    fn children<T: Held<'a>>(&mut self, body: Span, depth: usize) -> Option<Content<T>> {
         let count = self.number()?;
         if count == 0 || count > ITEMS {
             return None;
@@ -285,7 +414,7 @@ impl<'a> Reader<'a> {
         Some(Span { start, end })
     }
 
-    fn rare(&mut self, part: &mut Part) -> Option<()> {
+    fn rare<T: Held<'a>>(&mut self, part: &mut Part<T>) -> Option<()> {
         let present = self.number()?;
         if present >= 1 << 6 {
             return None;

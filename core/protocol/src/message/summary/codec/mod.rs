@@ -9,7 +9,7 @@ mod decode;
 mod encode;
 mod seal;
 
-pub(super) use decode::decode;
+pub(super) use decode::{Places, Reader, decode, survey};
 pub(super) use encode::encode;
 pub(super) use seal::{seal, unseal};
 
