@@ -82,6 +82,32 @@ async fn attack_47_daily_work_reads_writes_and_deletes_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_about_health_seldom_writes() {
+    let server = Server::start();
+    server.bucket().may_list = false;
+    let store = S3Store::open(&server.settings()).expect("good settings");
+    for _ in 0..5 {
+        store.probe().await.expect("all is well");
+    }
+    let seen = server.seen();
+    let puts = seen.iter().filter(|it| it.starts_with("PUT")).count();
+    assert_eq!((puts, seen.len()), (1, 6), "{seen:?}");
+    // Where versions are kept, each write would stay; a bucket that was emptied is noticed all the same.
+    server.bucket().objects.clear();
+    assert!(store.probe().await.is_err());
+
+    // A store that was away when we came: what is missing is told from what is denied without anybody having asked for health.
+    let late = S3Store::open(&server.settings()).expect("good settings");
+    let (key, written) = put(&late, b"gone").await;
+    written.expect("it is there");
+    late.delete(&key).await.expect("it is there");
+    assert!(matches!(
+        read(&late, &key, 4).await,
+        Err(Error::NotFound(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn attack_37_keys_reach_the_bucket_as_they_are() {
     let server = Server::start();
     let store = S3Store::open(&server.settings()).expect("good settings");

@@ -56,6 +56,19 @@ async fn attack_44_a_store_that_asks_for_a_pause_gets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_may_take_longer_than_a_small_one() {
+    let server = Server::start();
+    let store = impatient(server.settings());
+    let late = Fault::DelayAfter(Duration::from_millis(2000));
+    server.fault("PUT", late);
+    put(&store, &octets(2 << 20)).await.1.expect("it is there");
+    assert_eq!(server.seen().len(), 1, "it was waited for");
+    server.fault("PUT", late);
+    put(&store, b"small").await.1.expect("it is there");
+    assert_eq!(server.seen().len(), 2, "it was not waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn attack_44_repetitions_end_at_the_deadline() {
     let server = Server::start();
     let store = impatient(server.settings());
@@ -99,6 +112,9 @@ async fn attack_44_a_read_that_breaks_goes_on_where_it_was() {
     server.fault("GET", Fault::CutIn(1000));
     let found = contract::read(&store, &key, 500_000..600_000).await;
     assert!(found.as_deref() == Ok(&all[500_000..600_000]));
+    // Silence in the middle counts as a break.
+    server.fault("GET", Fault::StallIn(1000));
+    assert!(read(&store, &key, all.len()).await.as_ref() == Ok(&all));
     // A proxy that knows no ranges.
     server.fault("GET", Fault::WholeInstead);
     let found = contract::read(&store, &key, 500_000..600_000).await;

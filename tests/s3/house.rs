@@ -57,6 +57,22 @@ impl Running {
         }
     }
 
+    /// The same house after its server was killed.
+    pub fn again(self) -> Self {
+        let Self {
+            daemon,
+            house,
+            folder,
+        } = self;
+        drop(daemon);
+        let daemon = house.start();
+        Self {
+            daemon,
+            house,
+            folder,
+        }
+    }
+
     pub fn connect(&self, service: &str) -> Client {
         let mut client = Client::connect(self.daemon.port(service));
         client.line();

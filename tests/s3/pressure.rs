@@ -87,6 +87,16 @@ impl Load {
         true
     }
 
+    /// For senders whose server is gone: what was taken before.
+    fn abandon(self) -> BTreeSet<String> {
+        self.stop.store(true, Ordering::SeqCst);
+        for sender in self.senders {
+            // They find nobody to connect to.
+            let _ = sender.join();
+        }
+        std::mem::take(&mut *self.taken.lock().expect("no panic while it is held"))
+    }
+
     fn stop(self) -> BTreeSet<String> {
         self.stop.store(true, Ordering::SeqCst);
         for sender in self.senders {
@@ -174,15 +184,18 @@ fn suffer(fault: Fault, lasts: Duration, mail_stops: bool) {
     let taken = load.stop();
     imap.ok("UID FETCH 1 (BODY.PEEK[])");
 
-    // Every message that was taken is there, once, and can be read.
+    nothing_is_lost(&running, &taken);
+}
+
+/// Every message that was taken is there and can be read.
+fn nothing_is_lost(running: &Running, taken: &BTreeSet<String>) {
     let mut imap = running.imap();
     imap.ok("SELECT INBOX");
-    let log = || running.house.log();
-    for subject in &taken {
-        let tag = format!("UID SEARCH SUBJECT {subject}");
-        let (tagged, octets) = imap.imap(&tag);
+    for subject in taken {
+        let (tagged, octets) = imap.imap(&format!("UID SEARCH SUBJECT {subject}"));
         assert!(tagged.starts_with("OK"), "{tagged}");
-        // "* ESEARCH" or "* SEARCH" with one number.
+        // "* SEARCH" with a number.
+        let log = || running.house.log();
         assert!(
             octets > "* SEARCH\r\n".len(),
             "{subject} is lost\n{}",
@@ -193,6 +206,7 @@ fn suffer(fault: Fault, lasts: Duration, mail_stops: bool) {
     imap.ok("UID FETCH 1:20 (BODY.PEEK[])");
     let output = running.house.control(&["--json", "fsck"], "");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("\"objects\""), "{said}");
     assert!(
         !said.contains("\"missing\"") && !said.contains("\"damaged\""),
         "{said}"
@@ -261,4 +275,71 @@ fn attack_44_sockets_are_not_read_while_the_store_stalls() {
             .send(ADA, &message("after", 1000))
             .starts_with('2')
     );
+}
+
+#[test]
+fn attack_45_a_server_that_is_killed_has_lost_nothing_it_took() {
+    let server = Server::start();
+    let running = running(&server, "20s");
+    let load = Load::start(&running);
+    assert!(
+        load.takes(SENDERS, Duration::from_secs(120)),
+        "{}",
+        running.house.log()
+    );
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &running.daemon.pid().to_string()])
+        .status();
+    assert!(killed.is_ok_and(|it| it.success()));
+    let taken = load.abandon();
+    let Ok(running) = Arc::try_unwrap(running) else {
+        panic!("a sender goes on");
+    };
+    let running = running.again();
+    nothing_is_lost(&running, &taken);
+    assert!(
+        running
+            .smtp()
+            .send(ADA, &message("after", 1000))
+            .starts_with('2')
+    );
+}
+
+#[test]
+fn large_messages_on_their_way_hold_a_part_each() {
+    let server = Server::start();
+    let running = running(&server, "120s");
+    let mut smtp = running.smtp();
+    assert!(smtp.send(ADA, &message("first", 20 << 20)).starts_with('2'));
+    let before = running.memory();
+    let done = AtomicBool::new(false);
+    let most = std::thread::scope(|scope| {
+        let (running, over) = (&running, &done);
+        let watch = scope.spawn(move || {
+            let mut most = 0;
+            while !over.load(Ordering::SeqCst) {
+                most = most.max(running.memory());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            most
+        });
+        let senders: Vec<_> = (0..6)
+            .map(|number| {
+                scope.spawn(move || {
+                    let sent = message(&format!("large {number}"), 40 << 20);
+                    let reply = running.smtp().send(ADA, &sent);
+                    assert!(reply.starts_with('2'), "{reply}\n{}", running.house.log());
+                })
+            })
+            .collect();
+        for sender in senders {
+            sender.join().expect("it was taken");
+        }
+        done.store(true, Ordering::SeqCst);
+        watch.join().expect("it only looks")
+    });
+    let grown = most.saturating_sub(before);
+    println!("six times 40 MiB: {} MiB more", grown >> 20);
+    assert!(grown < 96 << 20, "{grown} octets more, of 240 MiB");
+    assert_eq!(server.bucket().unfinished(), 0);
 }

@@ -40,6 +40,8 @@ pub enum Fault {
     CutAfter,
     /// It is done, and the connection ends after so many octets of the answer's body.
     CutIn(usize),
+    /// It is done, and nothing comes after so many octets of the answer's body.
+    StallIn(usize),
     /// It is done so late.
     Delay(Duration),
     /// It is done at once and answered so late.
@@ -215,6 +217,11 @@ where
         match fault {
             Some(Fault::CutAfter) => return Ok(()),
             Some(Fault::CutIn(octets)) => return answer.write(&mut stream, octets).await,
+            Some(Fault::StallIn(octets)) => {
+                answer.write(&mut stream, octets).await?;
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                return Ok(());
+            }
             Some(Fault::DelayAfter(time)) => tokio::time::sleep(time).await,
             _ => {}
         }

@@ -38,7 +38,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection is kept that nobody uses; less than what servers and proxies allow.
 const IDLE: Duration = Duration::from_secs(20);
 /// The slowest transfer that is no failure, in octets a second.
-const SLOWEST: u64 = 1 << 20;
+const SLOWEST: u64 = 256 << 10;
 /// Longest answer that is read into memory: a page of a listing is below a MiB.
 const ANSWER: usize = 8 << 20;
 
@@ -87,7 +87,6 @@ impl Client {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT.min(settings.timeout))
-            .read_timeout(settings.timeout)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15));
@@ -150,7 +149,7 @@ impl Client {
         loop {
             let mut response = self.ask(ask, until).await?;
             let headers = std::mem::take(response.headers_mut());
-            match whole(response).await {
+            match self.whole(response).await {
                 Ok(octets) => return Ok((headers, octets)),
                 Err(failure) if wait(repeated, &failure, until).await => repeated += 1,
                 Err(failure) => return Err(failure),
@@ -177,13 +176,34 @@ impl Client {
         let status = response.status().as_u16();
         let after = response.headers().get(RETRY_AFTER);
         let after = after.and_then(|it| it.to_str().ok()?.parse().ok());
-        let body = timeout(self.timeout, whole(response)).await;
-        let body = body.unwrap_or(Err(Failure::TimedOut)).unwrap_or_default();
+        let body = self.whole(response).await.unwrap_or_default();
         Err(Failure::Refused {
             status,
             code: answer::code(&body),
             after: after.map(Duration::from_secs),
         })
+    }
+
+    /// The next octets of an answer. The deadline is for silence, not for the whole; that of the transport would also count the
+    /// time that a request takes to be sent.
+    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Failure> {
+        match timeout(self.timeout, response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(broken(&error)),
+            Err(_) => Err(Failure::TimedOut),
+        }
+    }
+
+    /// The octets of a short answer.
+    async fn whole(&self, mut response: Response) -> Result<Bytes, Failure> {
+        let mut octets = BytesMut::new();
+        while let Some(chunk) = self.chunk(&mut response).await? {
+            if octets.len() + chunk.len() > ANSWER {
+                return Err(Failure::Broken("an answer without end".to_owned()));
+            }
+            octets.extend_from_slice(&chunk);
+        }
+        Ok(octets.freeze())
     }
 
     fn request(&self, ask: &Ask<'_>) -> Result<reqwest::Request, Error> {
@@ -216,23 +236,8 @@ pub(super) async fn wait(repeated: u32, failure: &Failure, until: Instant) -> bo
     true
 }
 
-/// The octets of a short answer.
-async fn whole(mut response: Response) -> Result<Bytes, Failure> {
-    let mut octets = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if octets.len() + chunk.len() <= ANSWER => {
-                octets.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => return Err(Failure::Broken("an answer without end".to_owned())),
-            Ok(None) => return Ok(octets.freeze()),
-            Err(error) => return Err(broken(&error)),
-        }
-    }
-}
-
 /// Why a connection did not serve.
-pub(super) fn broken(error: &reqwest::Error) -> Failure {
+fn broken(error: &reqwest::Error) -> Failure {
     match error.is_timeout() {
         true => Failure::TimedOut,
         false => Failure::Broken(causes(error)),

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Inner,
-    client::{Ask, Client, broken, wait},
+    client::{Ask, Client, wait},
     retry::Failure,
     sign::value,
 };
@@ -197,7 +197,7 @@ impl Reader {
             (self.response, self.skip) = (Some(response), skip);
             return Ok(());
         };
-        let failure = match response.chunk().await {
+        let failure = match self.inner.client.chunk(response).await {
             Ok(Some(mut chunk)) => {
                 let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
                 let skipped = chunk.split_to(skipped.min(chunk.len()));
@@ -207,7 +207,7 @@ impl Reader {
                 return Ok(());
             }
             Ok(None) => Failure::Broken("the store sent less than it said".to_owned()),
-            Err(error) => broken(&error),
+            Err(failure) => failure,
         };
         self.response = None;
         self.breaks += 1;

@@ -257,7 +257,8 @@ impl Inner {
 
     /// Whether our keys may read what is there: then what they may not read is not there.
     async fn may_read(&self, until: Instant) -> bool {
-        self.hear(until).await.is_ok()
+        // The object of our own may not be there yet, if the store was away until now.
+        self.hear(until).await.is_ok() || self.sing(until).await.is_ok()
     }
 
     /// Whether a body that is missing may be there in a moment.

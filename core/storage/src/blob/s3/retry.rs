@@ -74,6 +74,7 @@ impl Failure {
                 let hint = match code.as_str() {
                     "RequestTimeTooSkewed" => "; is the clock of this machine right?",
                     "SignatureDoesNotMatch" => "; is the secret key right?",
+                    "AccessDenied" => "; these keys lack the right",
                     "InvalidAccessKeyId" => "; is the access key right?",
                     "PermanentRedirect" | "AuthorizationHeaderMalformed" => {
                         "; are endpoint and region right?"
