@@ -99,6 +99,10 @@ pub struct FsckArgs {
     /// Mend what can be mended.
     #[arg(long)]
     pub repair: bool,
+    /// Index or whole server were brought back from a backup: first give every mailbox a new UIDVALIDITY, so that clients
+    /// fetch it anew.
+    #[arg(long)]
+    pub restored: bool,
 }
 
 /// What to do with domains.

@@ -30,7 +30,12 @@ expunged = "1s"
 
 /// A server with its accounts, between whose program and disk faults may be put.
 pub fn build(folder: &Path, journal: bool) -> (House, Faults) {
-    let mut lines = CONFIGURATION.to_owned();
+    build_with(folder, journal, "")
+}
+
+/// The same with more sections in its configuration.
+pub fn build_with(folder: &Path, journal: bool, more: &str) -> (House, Faults) {
+    let mut lines = format!("{CONFIGURATION}{more}");
     for (service, more) in [
         ("smtp", ""),
         ("lmtp", ""),

@@ -12,7 +12,7 @@ use postrider::config::Config;
 use postrider::protocol::message::summary::Summary;
 use postrider_storage::{
     blob::{BlobStore, MemoryStore},
-    index::{BlobId, Index},
+    index::{BlobId, Change, Index, RenewUidValidities},
 };
 use serde_json::{Value, json};
 
@@ -44,9 +44,27 @@ pub(super) async fn run(place: &Place, arguments: &FsckArgs) -> Result<Report, F
         true => Repair::Append,
         false => Repair::Report,
     };
+    if arguments.restored {
+        renew(index.as_ref()).await?;
+    }
     let fsck = prepare(&config, index, store, repair).await?;
     let report = fsck.run(clock::now()).await?;
-    Ok(render(&report, repair))
+    let mut report = render(&report, repair);
+    report.json["renewed"] = json!(arguments.restored);
+    if arguments.restored {
+        let line = "every mailbox has a new UIDVALIDITY: clients fetch them anew\n";
+        report.text.insert_str(0, line);
+    }
+    Ok(report)
+}
+
+/// What was given behind the backup is not known, so nothing of it may be given again for something else.
+async fn renew(index: &dyn Index) -> Result<(), Failure> {
+    let renew = Change::RenewUidValidities(RenewUidValidities { now: clock::now() });
+    for outcome in index.apply(vec![renew]).await {
+        outcome?;
+    }
+    Ok(())
 }
 
 async fn prepare(

@@ -3,9 +3,13 @@
 //! Each change stands or falls alone (a savepoint each); the batch commits as one. A change repeated after an unknown
 //! outcome is harmless: appends are recognised by their blob's key, the others set a state.
 
+mod mailbox;
+
+pub use mailbox::*;
+
 use super::{
     AccountId, Alias, AuthType, BindEntry, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount,
-    NewBlob, RenameAccount, Retention, SetEntryActive, SpecialUse, Timestamp, Uid, UidValidity,
+    NewBlob, RenameAccount, Retention, SetEntryActive, Timestamp, Uid, UidValidity,
     UnbindEntry,
 };
 
@@ -33,6 +37,7 @@ pub enum Change {
     CreateMailbox(CreateMailbox),
     DeleteMailbox(DeleteMailbox),
     RenameMailbox(RenameMailbox),
+    RenewUidValidities(RenewUidValidities),
     Subscribe(Subscribe),
     ClaimRecent(ClaimRecent),
     Append(Append),
@@ -195,66 +200,6 @@ pub struct TakeLease {
     pub until: Timestamp,
     /// Now.
     pub now: Timestamp,
-}
-
-/// Makes a mailbox and the missing parents of its name (selectable, as clients expect). A name that stands as `\Noselect` parent
-/// becomes selectable. `Exists` if it is there. Outcome: `Mailbox`.
-#[derive(Clone, Debug)]
-pub struct CreateMailbox {
-    /// Whose.
-    pub account: AccountId,
-    /// Its name, valid and in NFC; the caller has checked it.
-    pub name: String,
-    /// What it is for. `Exists("special use")` if another mailbox of the account has it.
-    pub special_use: Option<SpecialUse>,
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// Deletes a mailbox and its messages (recoverable, I10). With children it stays as `\Noselect` name; one that is `\Noselect`
-/// with children already is refused (`Exists("child")`). INBOX is refused (`Invalid`). Outcome: `Done`.
-#[derive(Clone, Debug)]
-pub struct DeleteMailbox {
-    /// Whose.
-    pub account: AccountId,
-    /// Which.
-    pub name: String,
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// Renames a mailbox and its children, making missing parents. `Exists` if the new name is there, `Invalid` if it lies below the old one
-/// or a child's name would grow too long. Subscriptions stay. INBOX: its messages move to a new mailbox with the new name, INBOX stays
-/// empty, children of INBOX stay (RFC 9051 section 6.3.6). Outcome: `Mailbox` that bears the new name.
-#[derive(Clone, Debug)]
-pub struct RenameMailbox {
-    /// Whose.
-    pub account: AccountId,
-    /// The name now.
-    pub from: String,
-    /// The name then.
-    pub to: String,
-    /// Now.
-    pub now: Timestamp,
-}
-
-/// Puts a name on or off the account's subscription list; the mailbox need not exist. Outcome: `Done`.
-#[derive(Clone, Debug)]
-pub struct Subscribe {
-    /// Whose.
-    pub account: AccountId,
-    /// The name.
-    pub name: String,
-    /// On or off.
-    pub subscribed: bool,
-}
-
-/// Takes what is `\Recent`: the next claim begins at the present `UIDNEXT`. Outcome: `Recent` with the first UID that is
-/// recent for this claim.
-#[derive(Clone, Debug)]
-pub struct ClaimRecent {
-    /// The mailbox.
-    pub mailbox: MailboxId,
 }
 
 /// Adds a message (I1, I2, I3, I4). The same key again in the same mailbox brings the same UID, wherever the message went since.

@@ -245,6 +245,13 @@ pub(super) fn uid_validity_after(last: u32, now: Timestamp) -> Result<u32, Error
         })
 }
 
+/// The time from which UIDVALIDITY values go on after a backup was restored. Those that were given behind the backup may have run ahead of
+/// the clock, one second for each mailbox that an account made in the same one: a day is more than it may have mailboxes.
+pub(super) fn beyond_backups(now: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400_000_000;
+    Timestamp(now.0.saturating_add(DAY))
+}
+
 /// Whether caches of accounts, domains and aliases must hear of a change. A login alone changes nothing that they hold.
 pub(super) fn of_directory(change: &Change) -> bool {
     match change {
@@ -262,7 +269,8 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::BindEntry(_)
         | Change::UnbindEntry(_)
         | Change::RenameAccount(_)
-        | Change::SetEntryActive(_) => true,
+        | Change::SetEntryActive(_)
+        | Change::RenewUidValidities(_) => true,
         Change::TouchLogin(_)
         | Change::TakeLease(_)
         | Change::CreateMailbox(_)

@@ -7,7 +7,7 @@ use crate::{
     Error,
     index::{
         Change, ClaimRecent, CreateMailbox, Index, MAILBOX_LIMIT, MailboxId, ModSeq, NAME_LIMIT,
-        Outcome, SpecialUse, Subscribe, Timestamp, Uid,
+        Outcome, RenewUidValidities, SpecialUse, Subscribe, Timestamp, Uid,
     },
 };
 
@@ -18,6 +18,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     rename_trees(fresh().await).await;
     rename_inbox(fresh().await).await;
     validity_never_repeats(fresh().await).await;
+    attack_43_renewed_validities_are_new(fresh().await).await;
     subscribe(fresh().await).await;
     recent(fresh().await).await;
     limit(fresh().await).await;
@@ -278,6 +279,38 @@ async fn validity_never_repeats(index: Arc<dyn Index>) {
         last = (mailbox.id, mailbox.uid_validity.0);
         home.delete("again").await.expect("deleted");
     }
+}
+
+/// What clients know of every mailbox is no more, and nothing else changes.
+async fn attack_43_renewed_validities_are_new(index: Arc<dyn Index>) {
+    let home = Home::new(index.clone(), None).await;
+    let bob = Home::add(index, "bob@example.test", None).await;
+    home.create("a/b").await.expect("made");
+    let uids = home.fill(home.inbox, "m", 3).await;
+    for now in [NOW, Timestamp(0), Timestamp(i64::MIN)] {
+        let (before, account) = (home.validities().await, home.account().await);
+        let highest = before.iter().max().copied().unwrap_or_default();
+        let (other, generation) = (bob.validities().await, home.index.generation().await);
+        let renew = Change::RenewUidValidities(RenewUidValidities { now });
+        assert_eq!(home.one(renew).await, Ok(Outcome::Done));
+        let after = home.validities().await;
+        assert_eq!(after.len(), before.len());
+        assert!(after.iter().all(|it| *it > highest), "{before:?} {after:?}");
+        let once: std::collections::BTreeSet<_> = after.iter().collect();
+        assert_eq!(once.len(), after.len(), "each is one mailbox's alone");
+        let now = bob.validities().await;
+        assert!(now.iter().zip(&other).all(|(now, then)| now > then));
+        assert_eq!(home.uids(home.inbox).await, uids);
+        assert_eq!(home.account().await.version, account.version + 1);
+        let now = home.index.generation().await;
+        assert!(now.expect("reads work") > generation.expect("reads work"));
+        // And what comes then is above them all.
+        let id = home.create("next").await.expect("made");
+        let next = home.mailbox(id).await.uid_validity;
+        assert!(after.iter().all(|it| *it < next.0), "{after:?} {next:?}");
+        home.delete("next").await.expect("deleted");
+    }
+    home.check().await;
 }
 
 async fn subscribe(index: Arc<dyn Index>) {

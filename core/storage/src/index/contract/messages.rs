@@ -20,7 +20,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     changes(fresh().await).await;
     bodies(fresh().await).await;
     expunge(fresh().await).await;
-    nothing_of_another_account(fresh().await).await;
+    attack_38_nothing_of_another_account(fresh().await).await;
 }
 
 async fn append(index: Arc<dyn Index>) {
@@ -428,8 +428,8 @@ async fn expunge(index: Arc<dyn Index>) {
     home.check().await;
 }
 
-/// Attack 38: a change that names another account's mailbox finds nothing (I6).
-async fn nothing_of_another_account(index: Arc<dyn Index>) {
+/// A change that names another account's mailbox finds nothing (I6).
+async fn attack_38_nothing_of_another_account(index: Arc<dyn Index>) {
     let home = Home::new(index.clone(), None).await;
     let bob = Home::add(index, "bob@example.test", None).await;
     let uids = home.fill(home.inbox, "m", 2).await;

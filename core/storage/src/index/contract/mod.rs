@@ -325,6 +325,13 @@ impl Home {
         all.into_iter().map(|it| it.name).collect()
     }
 
+    /// UIDVALIDITY of all mailboxes, by their names.
+    pub async fn validities(&self) -> Vec<u32> {
+        let all = self.index.mailboxes(self.account).await;
+        let all = all.expect("reads work");
+        all.iter().map(|it| it.uid_validity.0).collect()
+    }
+
     /// UIDs of a mailbox.
     pub async fn uids(&self, mailbox: MailboxId) -> Vec<Uid> {
         let all = self.index.changes(mailbox, super::ModSeq(0)).await;

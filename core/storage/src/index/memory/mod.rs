@@ -198,6 +198,7 @@ impl State {
             Change::CreateMailbox(it) => self.create_mailbox(it),
             Change::DeleteMailbox(it) => self.delete_mailbox(it),
             Change::RenameMailbox(it) => self.rename_mailbox(it),
+            Change::RenewUidValidities(it) => self.renew_uid_validities(it),
             Change::Subscribe(it) => self.subscribe(it),
             Change::ClaimRecent(it) => self.claim_recent(it),
             Change::Append(it) => self.append(it).map(Outcome::Appended),

@@ -5,7 +5,7 @@ use crate::{
     Error,
     index::{
         AccountId, CopyMode, CreateMailbox, DeleteMailbox, INBOX, Mailbox, MailboxId, ModSeq,
-        Outcome, RenameMailbox, SpecialUse, Timestamp, Uid, UidValidity, check,
+        Outcome, RenameMailbox, RenewUidValidities, SpecialUse, Timestamp, Uid, UidValidity, check,
     },
 };
 
@@ -58,6 +58,24 @@ impl State {
             self.insert_mailbox(account, parent, None, now)?;
         }
         Ok(())
+    }
+
+    pub(super) fn renew_uid_validities(
+        &mut self,
+        change: RenewUidValidities,
+    ) -> Result<Outcome, Error> {
+        let now = check::beyond_backups(change.now);
+        for (id, owner) in &mut self.accounts {
+            let mut last = owner.last_uid_validity;
+            let folders = self.mailboxes.values_mut();
+            for folder in folders.filter(|it| it.mailbox.account == *id) {
+                last = check::uid_validity_after(last, now)?;
+                folder.mailbox.uid_validity = UidValidity(last);
+            }
+            owner.last_uid_validity = last;
+            owner.account.version += 1;
+        }
+        Ok(Outcome::Done)
     }
 
     pub(super) fn insert_mailbox(

@@ -3,10 +3,12 @@
 use diesel::{QueryResult, SqliteConnection};
 
 use super::{
-    account, alias, append, blob, copy, domain, entry, expunge,
+    account, alias, append, blob,
+    commits::Commits,
+    copy, domain, entry, expunge,
     fault::{Fault, trouble},
     generation::{self, Foreign},
-    mailbox, name, restore, retention,
+    mailbox, mark, name, renew, restore, retention,
     sql::run,
     store,
 };
@@ -53,16 +55,19 @@ pub(super) fn end(conn: &mut SqliteConnection, ending: Ending) -> QueryResult<()
 pub(super) fn batch(
     conn: &mut SqliteConnection,
     changes: &[Change],
-    foreign: &Foreign,
+    commits: &Commits,
 ) -> Result<Vec<Result<Outcome, Error>>, Error> {
     begin(conn, "BEGIN IMMEDIATE").map_err(|it| trouble(&it))?;
-    let answers = all(conn, changes, foreign);
-    let ending = match &answers {
-        Ok(answers) if answers.iter().any(Result::is_ok) => Ending::Commit,
-        _ => Ending::RollBack,
+    let done = all(conn, changes, &commits.foreign).and_then(|answers| {
+        let something = answers.iter().any(Result::is_ok);
+        let counted = something.then(|| mark::count(conn)).transpose()?;
+        Ok((answers, counted))
+    });
+    let ended = match done {
+        Ok((_, Some(counted))) => commits.commit(conn, counted),
+        _ => end(conn, Ending::RollBack),
     };
-    let ended = end(conn, ending);
-    let answers = answers?;
+    let (answers, _) = done?;
     ended.map_err(|it| match trouble(&it) {
         Error::Corrupt(text) => Error::Corrupt(text),
         error => Error::Unavailable(error.to_string()),
@@ -122,6 +127,7 @@ fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
         Change::CreateMailbox(it) => name::create(conn, it),
         Change::DeleteMailbox(it) => name::delete(conn, it),
         Change::RenameMailbox(it) => name::rename(conn, it),
+        Change::RenewUidValidities(it) => renew::renew(conn, it),
         Change::Subscribe(it) => mailbox::subscribe(conn, it),
         Change::ClaimRecent(it) => mailbox::claim_recent(conn, it),
         Change::Append(it) => append::append(conn, it).map(Outcome::Appended),

@@ -9,7 +9,9 @@ use diesel::{
 
 use super::{
     apply::{self, Ending},
+    commits::Commits,
     fault::{Fault, trouble},
+    mark,
     sql::{Bind, run},
 };
 use crate::{Error, index::schema::counter};
@@ -80,14 +82,13 @@ pub(super) fn raise(conn: &mut SqliteConnection, name: &str, by: i64) -> Result<
 }
 
 /// Commits something, and so proves that changes can be made.
-pub(super) fn probe(conn: &mut SqliteConnection) -> Result<(), Error> {
+pub(super) fn probe(conn: &mut SqliteConnection, commits: &Commits) -> Result<(), Error> {
     apply::begin(conn, "BEGIN IMMEDIATE").map_err(|it| trouble(&it))?;
-    let raised = raise(conn, "probe", 1);
-    let ending = if raised.is_ok() {
-        Ending::Commit
-    } else {
-        Ending::RollBack
-    };
-    apply::end(conn, ending).map_err(|it| trouble(&it))?;
-    Ok(raised.map(|_| ())?)
+    match raise(conn, "probe", 1).and_then(|_| mark::count(conn)) {
+        Ok(counted) => commits.commit(conn, counted).map_err(|it| trouble(&it)),
+        Err(fault) => {
+            apply::end(conn, Ending::RollBack).map_err(|it| trouble(&it))?;
+            Err(fault.into())
+        }
+    }
 }

@@ -5,7 +5,8 @@
 //!
 //! **Invariants.** What [`Index::apply`] answered is on disk. Every rule is checked inside the writing transaction.
 //! **Bounds.** `readers` reads at once, two a core at most; batches wait in order of arrival.
-//! **On failure.** A connection on which a statement failed is closed and a new one opened for the next read or batch.
+//! **On failure.** A connection on which a statement failed is closed and a new one opened for the next read or batch; what a failed
+//! commit left in the log is written over at once.
 //!
 //! Reads may be awaited on any runtime; changes work while the runtime does that opened the index.
 
@@ -14,6 +15,7 @@ mod alias;
 mod append;
 mod apply;
 mod blob;
+mod commits;
 mod connect;
 mod copy;
 mod domain;
@@ -22,10 +24,12 @@ mod expunge;
 mod fault;
 mod generation;
 mod mailbox;
+mod mark;
 mod message;
 mod moment;
 mod name;
 mod readers;
+mod renew;
 mod restore;
 mod retention;
 mod sql;
@@ -34,7 +38,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use diesel::SqliteConnection;
 use tokio::{
@@ -42,7 +50,7 @@ use tokio::{
     sync::{Mutex, OwnedMutexGuard},
 };
 
-use self::{connect::Purpose, fault::Fault, generation::Foreign, message::Which, readers::Readers};
+use self::{commits::Commits, connect::Purpose, fault::Fault, readers::Readers};
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
     Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome,
@@ -58,7 +66,7 @@ pub struct SqliteIndex {
     readers: Readers,
     /// None after a failure, until the next batch.
     writer: Arc<Mutex<Option<SqliteConnection>>>,
-    foreign: Arc<Foreign>,
+    commits: Arc<Commits>,
 }
 
 impl std::fmt::Debug for SqliteIndex {
@@ -70,6 +78,11 @@ impl std::fmt::Debug for SqliteIndex {
 }
 
 impl SqliteIndex {
+    /// Reads that wait or run.
+    pub const READS: usize = readers::PLACES;
+    /// How long a read waits for a place among them.
+    pub const READ_WAIT: Duration = readers::WAIT;
+
     /// Opens the file that a path or an URL (`sqlite:///var/lib/postrider/postrider.db`) names, makes it if it is not there, and brings its
     /// schema up to date. `readers` is how many reads go on at once, at least one.
     ///
@@ -79,6 +92,7 @@ impl SqliteIndex {
     pub async fn open(path_or_url: &str, readers: u32) -> Result<SqliteIndex, Error> {
         let path = connect::file(path_or_url)?;
         migrate_file(path.clone()).await?;
+        let commits = Arc::new(Commits::of(&path));
         let path = path
             .to_str()
             .ok_or(Error::Invalid("not the path of a database file"))?
@@ -95,9 +109,12 @@ impl SqliteIndex {
             runtime: Handle::current(),
             readers,
             writer: Arc::default(),
-            foreign: Arc::default(),
+            commits,
         };
-        index.write(|_, _| Ok(())).await?;
+        let now = now();
+        index
+            .write(move |conn, commits| commits.notice_restored(conn, now))
+            .await?;
         Ok(index)
     }
 
@@ -121,7 +138,7 @@ impl SqliteIndex {
     /// Runs `write` on the writing connection, in the order of the calls.
     async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
+        write: impl FnOnce(&mut SqliteConnection, &Commits) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let writer = self.writer.clone().lock_owned().await;
         self.write_on(writer, write).await
@@ -131,18 +148,24 @@ impl SqliteIndex {
     async fn write_on<T: Send + 'static>(
         &self,
         mut writer: Writer,
-        write: impl FnOnce(&mut SqliteConnection, &Foreign) -> Result<T, Error> + Send + 'static,
+        write: impl FnOnce(&mut SqliteConnection, &Commits) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (path, foreign) = (self.path.clone(), self.foreign.clone());
+        let (path, commits) = (self.path.clone(), self.commits.clone());
         let work = move || {
             let mut conn = match writer.take() {
                 Some(conn) => conn,
-                None => open_writer(&path, &foreign)?,
+                None => open_writer(&path, &commits)?,
             };
             // A connection on which a statement failed or a panic passed does not come back.
-            let answer = write(&mut conn, &foreign)?;
-            *writer = Some(conn);
-            Ok(answer)
+            let answer = write(&mut conn, &commits);
+            if answer.is_ok() {
+                *writer = Some(conn);
+            } else if commits.is_unsettled() {
+                // Not with the next batch: there may be none before a crash.
+                drop(conn);
+                *writer = open_writer(&path, &commits).ok();
+            }
+            answer
         };
         let done = self.runtime.spawn_blocking(work).await;
         done.unwrap_or_else(|it| Err(Error::Unavailable(it.to_string())))
@@ -165,10 +188,17 @@ impl SqliteIndex {
 type Writer = OwnedMutexGuard<Option<SqliteConnection>>;
 
 /// Opens the writing connection. Blocks.
-fn open_writer(path: &str, foreign: &Foreign) -> Result<SqliteConnection, Error> {
+fn open_writer(path: &str, commits: &Commits) -> Result<SqliteConnection, Error> {
     let mut conn = connect::open(path, Purpose::Write).map_err(|it| connect::refused(&it))?;
-    foreign.reset(&mut conn).map_err(|it| fault::trouble(&it))?;
+    commits.begin(&mut conn)?;
     Ok(conn)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 async fn migrate_file(path: PathBuf) -> Result<Vec<String>, Error> {
@@ -334,13 +364,14 @@ impl Index for SqliteIndex {
     async fn generation(&self) -> Result<i64, Error> {
         // A batch that runs now looks at its end; who asks meanwhile need not wait for it.
         if let Ok(writer) = self.writer.clone().try_lock_owned() {
-            let look = |conn: &mut SqliteConnection, foreign: &Foreign| {
-                foreign.look(conn).map_err(|it| fault::trouble(&it))
+            let look = |conn: &mut SqliteConnection, commits: &Commits| {
+                let looked = commits.foreign.look(conn);
+                looked.map_err(|it| fault::trouble(&it))
             };
             self.write_on(writer, look).await?;
         }
         let own = self.read(generation::own).await?;
-        Ok(own + self.foreign.seen())
+        Ok(own + self.commits.foreign.seen())
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
@@ -349,12 +380,12 @@ impl Index for SqliteIndex {
             return Vec::new();
         }
         let answers = self
-            .write(move |conn, foreign| apply::batch(conn, &changes, foreign))
+            .write(move |conn, commits| apply::batch(conn, &changes, commits))
             .await;
         answers.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        self.write(|conn, _| generation::probe(conn)).await
+        self.write(generation::probe).await
     }
 }

@@ -26,9 +26,9 @@ use super::{
 use crate::Error;
 
 /// Reads that wait or run.
-const PLACES: usize = 1024;
+pub(super) const PLACES: usize = 1024;
 /// How long a read waits for a place.
-const WAIT: Duration = Duration::from_secs(5);
+pub(super) const WAIT: Duration = Duration::from_secs(5);
 /// More threads than this for each core only take turns.
 const THREADS_PER_CORE: usize = 2;
 

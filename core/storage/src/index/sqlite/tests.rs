@@ -5,6 +5,7 @@
 mod crash;
 mod faults;
 mod processes;
+mod restored;
 mod speed;
 
 use std::{
