@@ -1,6 +1,7 @@
 //! `postrider user …`, but for `user import`.
 
 use postrider::admin::{Admin, AdminError};
+use postrider::auth::password::check_hash;
 use postrider::config::{Config, Keep};
 use postrider_storage::index::{Account, AuthType, Mailbox, Retention, SpecialUse};
 use serde_json::{Value, json};
@@ -120,7 +121,10 @@ async fn list(admin: &Admin, domain: Option<&str>) -> Result<Report, Failure> {
             account.email.clone(),
             size(account.used),
             quota(account.quota),
-            state(account).to_owned(),
+            match unusable(account) {
+                None => state(account).to_owned(),
+                Some(_) => format!("{}, password unusable", state(account)),
+            },
             time(account.last_login),
         ]);
     }
@@ -137,6 +141,12 @@ async fn show(admin: &Admin, email: &str, config: &Config) -> Result<Report, Fai
     let account = &report.account;
     let mut text = format!("user        {} ({})\n", account.email, state(account));
     text.push_str(&format!("auth        {}\n", auth(account.auth)));
+    if let Some(why) = unusable(account) {
+        let line = "password    nobody can log in with it";
+        text.push_str(&format!(
+            "{line}: {why}; set a new one: postrider user passwd\n"
+        ));
+    }
     text.push_str(&format!(
         "used        {} of {}\n",
         size(account.used),
@@ -199,6 +209,7 @@ fn document(account: &Account) -> Value {
         "quota": account.quota,
         "used": account.used,
         "active": account.active,
+        "password_problem": unusable(account),
         "domain_active": account.domain_active,
         "pop3_retention": account.pop3_retention.map(|it| Keep(it).to_string()),
         "last_login": json_time(account.last_login),
@@ -217,6 +228,8 @@ fn mailbox_document(mailbox: &Mailbox) -> Value {
     json!({
         "name": mailbox.name,
         "special_use": special_use,
+        "uid_validity": mailbox.uid_validity.0,
+        "uid_next": mailbox.uid_next.0,
         "messages": mailbox.messages,
         "unseen": mailbox.unseen,
         "size": mailbox.size,
@@ -234,6 +247,15 @@ fn kept(own: Option<Retention>, config: &Config) -> String {
         Some(own) => phrase(Keep(own)),
         None => format!("{} (as configured)", phrase(config.retention.retrieved)),
     }
+}
+
+/// Why nobody can log in with what is kept of the password, where something is kept that cannot be verified.
+fn unusable(account: &Account) -> Option<String> {
+    let hash = account.password.as_deref()?;
+    let kept = account.auth == AuthType::Local;
+    kept.then(|| check_hash(hash).err())
+        .flatten()
+        .map(|why| why.to_string())
 }
 
 fn state(account: &Account) -> &'static str {

@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 use super::expiring::Expiring;
 
 /// Successes that are remembered.
-const LIMIT: usize = 65_536;
+pub(crate) const LIMIT: usize = 65_536;
 
 /// Remembers successes.
 pub(super) struct Cache {

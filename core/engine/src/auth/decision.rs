@@ -61,7 +61,7 @@ impl Decision {
         }
     }
 
-    /// Nobody said yes. While one cannot tell, nobody can.
+    /// Nobody said yes. While one cannot tell now, nobody can.
     pub(super) fn unproven(heard: &Heard) -> Self {
         let verdict = match heard.in_doubt() {
             true => Verdict::Unavailable,

@@ -17,7 +17,7 @@
 //! **Bounds.** One deadline over all of it; concurrent look-ups a resolver; entries of every table.
 
 mod authenticator;
-mod cache;
+pub(crate) mod cache;
 pub mod contract;
 mod decision;
 mod expiring;
@@ -27,7 +27,7 @@ mod local;
 mod memory;
 mod name;
 pub mod password;
-mod resolver;
+pub(crate) mod resolver;
 #[cfg(test)]
 mod testing;
 mod throttle;

@@ -10,6 +10,9 @@
 //! | `{SCRAM-SHA-1}` `{SCRAM-SHA-256}` | `iterations,salt,StoredKey,ServerKey` |
 //! | `{PLAIN}` `{CLEARTEXT}` `{CLEAR}` | the password itself |
 //!
+//! Refused for good: `{DES-CRYPT}`, and `{CRYPT}` or no scheme with the 13 characters of traditional crypt(3), which looks at 8 characters
+//! of a password and gives even those away within hours.
+//!
 //! Behind each name `.HEX`, `.B64` or `.BASE64` may say how the text is written. Names are of any case.
 //!
 //! **Invariants.** No password is cut: one that bcrypt cannot take whole (more than 72 octets, a NUL in it) is refused with
@@ -77,6 +80,14 @@ pub enum VerifyError {
     /// The hash is of a kind that we cannot verify.
     #[error("cannot verify a hash of scheme {0}")]
     UnknownScheme(String),
+    /// The hash is of a kind that protects no password any longer.
+    #[error("will not verify a hash of {scheme}: {why}")]
+    Obsolete {
+        /// Its name.
+        scheme: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The hash is damaged.
     #[error("cannot verify a damaged hash: {0}")]
     Malformed(&'static str),

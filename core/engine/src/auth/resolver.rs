@@ -19,10 +19,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::net::peer::Peer;
 
 /// Requests that a resolver works on at a time; further ones wait.
-const PLACES: usize = 256;
+pub(crate) const PLACES: usize = 256;
 
 /// How long a resolver before the last may take, so that one that hangs is felt and does not stop the logins behind it.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a resolver is asked.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ pub enum Answer {
     Unknown(Why),
     /// It cannot tell now.
     Unavailable(Why),
-    /// It knows the user, and cannot tell before somebody repairs what it keeps of the password. For the client this is
-    /// [`Unavailable`](Self::Unavailable); as work that anybody can ask for it counts as a guess.
+    /// It knows the user, and cannot tell before somebody repairs what it keeps of the password. For the client this is a wrong
+    /// password like any other: "later" would be untrue, and would tell who exists.
     Damaged(Why),
 }
 
@@ -147,11 +147,18 @@ pub(super) struct Granted {
 }
 
 impl Heard {
-    /// Whether somebody could not tell.
+    /// Whether somebody could not tell now, and may be able to later.
     pub(super) fn in_doubt(&self) -> bool {
         self.said
             .iter()
-            .any(|(_, answer)| matches!(answer, Answer::Unavailable(_) | Answer::Damaged(_)))
+            .any(|(_, answer)| matches!(answer, Answer::Unavailable(_)))
+    }
+
+    /// Who keeps something of a password that nobody can verify, and why not.
+    pub(super) fn damaged(&self) -> Option<(&'static str, &str)> {
+        let mut said = self.said.iter();
+        let (by, answer) = said.find(|(_, answer)| matches!(answer, Answer::Damaged(_)))?;
+        Some((by, answer.why()))
     }
 
     /// Whether somebody compared the password and found it wrong, or did the work of it for nothing.

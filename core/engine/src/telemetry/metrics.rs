@@ -92,6 +92,7 @@ metrics! {
     PASSWORD_JOBS_WAITING = "postrider_password_jobs_waiting", Gauge, Count, "Passwords that wait for a hasher.";
     PASSWORD_JOBS_REFUSED = "postrider_password_jobs_refused_total", Counter, Count, "Passwords not looked at because the hashers were busy for too long.";
     PASSWORD_UPGRADES = "postrider_password_upgrades_total", Counter, Count, "Password hashes of other programs that became bcrypt at a login, by what they were (argon2, bcrypt, clear, digest, md5_crypt, pbkdf2, scram, sha_crypt).";
+    PASSWORD_HASHES_UNVERIFIABLE = "postrider_password_hashes_unverifiable_total", Counter, Count, "Logins refused because nobody can verify what is kept of the account's password (user show says why).";
     LDAP_SECONDS = "postrider_ldap_seconds", Histogram(SECONDS), Seconds, "Time the directory took, by operation (connect, search, bind, pages).";
     LDAP_BINDS = "postrider_ldap_binds_total", Counter, Count, "Passwords that the directory compared, by result (granted, denied).";
     LDAP_FAILURES = "postrider_ldap_failures_total", Counter, Count, "Questions that the directory did not answer, by operation and reason (connect, tls, bind, back_off, slow, broken, refused, partial, settings, given_up).";

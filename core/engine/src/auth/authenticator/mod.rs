@@ -25,7 +25,7 @@ use super::throttle::Throttle;
 use crate::clock::now;
 use crate::config;
 use crate::net::peer::{AddressKey, Peer};
-use crate::telemetry::metrics::PASSWORD_UPGRADES;
+use crate::telemetry::metrics::{PASSWORD_HASHES_UNVERIFIABLE, PASSWORD_UPGRADES};
 
 /// A password right for a row that changed meanwhile is looked at again, so often in all.
 const ROUNDS: usize = 4;
@@ -33,6 +33,8 @@ const ROUNDS: usize = 4;
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// Accounts whose last note is remembered.
 const NOTED: usize = 65_536;
+/// How often the log says of an account that nobody can log in with what is kept of its password, unless that changes.
+const COMPLAINED_EVERY: Duration = Duration::from_secs(30 * 86_400);
 
 /// What a client claims, and where it is.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ struct Shared {
     chain: Chain,
     cache: Cache,
     noted: Mutex<Expiring<AccountId, ()>>,
+    /// Accounts in these versions, of whose hashes the log has complained.
+    complained: Mutex<Expiring<(AccountId, i64), ()>>,
 }
 
 impl Authenticator {
@@ -89,6 +93,7 @@ impl Authenticator {
             chain: Chain::new(parts.resolvers, local),
             cache: Cache::new(parts.settings.cache),
             noted: Mutex::new(Expiring::new(NOTED)),
+            complained: Mutex::new(Expiring::new(NOTED)),
         }))
     }
 
@@ -217,6 +222,9 @@ impl Shared {
         let account = before.as_ref();
         let heard = self.chain.ask(Request { account, ..request }).await;
         let Some(granted) = heard.granted else {
+            if let (Some(account), Some((by, why))) = (account, heard.damaged()) {
+                self.complain(account, by, why);
+            }
             return Ok(Some(Decision::unproven(&heard)));
         };
         let by = granted.by;
@@ -277,6 +285,21 @@ impl Shared {
             metrics::counter!(PASSWORD_UPGRADES, "from" => from).increment(1);
         }
         (ours && after.enabled()).then_some(after)
+    }
+
+    /// Says, once, that what is kept of a password can be verified by nobody: the client hears "wrong password" and the user will ask why.
+    fn complain(&self, account: &Account, by: &str, why: &str) {
+        metrics::counter!(PASSWORD_HASHES_UNVERIFIABLE).increment(1);
+        let (key, at) = ((account.id, account.version), Instant::now());
+        let mut complained = self
+            .complained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if complained.get(&key, at).is_some() {
+            return;
+        }
+        complained.insert(key, (), at + COMPLAINED_EVERY, at);
+        tracing::warn!(target: TARGET, account = %account.email, by, why, "nobody can log in: set a new password");
     }
 
     /// Notes the login, behind its back.

@@ -21,6 +21,14 @@ const ROUNDS_A_UNIT: u64 = 200;
 
 const MALFORMED_SHA: VerifyError = VerifyError::Malformed("not the form of SHA-crypt");
 
+/// Traditional crypt(3).
+pub(super) const DES: VerifyError = VerifyError::Obsolete {
+    scheme: "DES-CRYPT",
+    why: "it looks at the first 8 characters of a password alone, and whoever has the hash finds them within hours; set a new password",
+};
+/// `2salt 11digest`
+const DES_LENGTH: usize = 13;
+
 /// `$id$…`
 pub(super) fn parse(text: &str) -> Result<Hash, VerifyError> {
     let id = text.strip_prefix('$').and_then(|it| it.split_once('$'));
@@ -32,8 +40,14 @@ pub(super) fn parse(text: &str) -> Result<Hash, VerifyError> {
         Some((id, _)) if id.len() <= 16 => {
             Err(VerifyError::UnknownScheme(format!("${}$", printable(id))))
         }
+        _ if text.len() == DES_LENGTH && text.bytes().all(is_crypt) => Err(DES),
         _ => Err(VerifyError::Malformed("no scheme that we know")),
     }
+}
+
+/// The digits of crypt(3).
+fn is_crypt(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"./".contains(&octet)
 }
 
 /// `"$2" ( "a" / "b" / "y" ) "$" cost "$" 53(base64)`
@@ -91,10 +105,9 @@ impl ShaCrypt {
             Sha::Sha256 => 43,
             Sha::Sha512 => 86,
         };
-        let good = |octet: u8| octet.is_ascii_alphanumeric() || b"./".contains(&octet);
         // crypt(3) makes salts of these alone, and takes others.
         let salt_is_good = salt.len() <= SALT_LIMIT && salt.bytes().all(|it| it.is_ascii_graphic());
-        if digest.len() != length || !digest.bytes().all(good) || !salt_is_good {
+        if digest.len() != length || !digest.bytes().all(is_crypt) || !salt_is_good {
             return Err(MALFORMED_SHA);
         }
         let rounds = rounds as usize;

@@ -38,19 +38,22 @@ enum Kind {
     Digest(Digest),
     /// A digest and the salt behind it.
     Salted(Digest),
+    /// Nothing that is verified.
+    Des,
     /// `$1$…`, or a digest.
     Md5,
     /// `iterations,salt,StoredKey,ServerKey`
     Scram(Digest),
 }
 
-const SCHEMES: [(&str, Kind); 24] = [
+const SCHEMES: [(&str, Kind); 25] = [
     ("ARGON2I", Kind::Argon2),
     ("ARGON2ID", Kind::Argon2),
     ("BLF-CRYPT", Kind::Crypt),
     ("CLEAR", Kind::Clear),
     ("CLEARTEXT", Kind::Clear),
     ("CRYPT", Kind::Crypt),
+    ("DES-CRYPT", Kind::Des),
     ("LDAP-MD5", Kind::Digest(Digest::Md5)),
     ("MD5", Kind::Md5),
     ("MD5-CRYPT", Kind::Crypt),
@@ -125,6 +128,7 @@ impl Hash {
     fn of(kind: Kind, text: &str, encoding: Option<Encoding>) -> Result<Self, VerifyError> {
         Ok(match kind {
             Kind::Crypt => crypt::parse(&plain(text, encoding)?)?,
+            Kind::Des => return Err(crypt::DES),
             Kind::Argon2 => Self::Argon2(Argon2Hash::parse(&plain(text, encoding)?)?),
             Kind::Pbkdf2 => Self::Pbkdf2(Pbkdf2Hash::parse(&plain(text, encoding)?)?),
             Kind::Scram(digest) => {

@@ -155,14 +155,14 @@ async fn real_hashes_are_verified_and_upgraded() {
     );
     let row = house.accounts.row("long@example.test").await;
     assert_eq!(row.password, Some(clear));
-    // A hash that cannot be verified is our trouble.
+    // A hash that cannot be verified is a wrong password to who tries.
     house
         .accounts
         .add("odd@example.test", Some("{MD5}x"), AuthType::Local)
         .await;
     assert_eq!(
         ask("odd@example.test", "x").await.err(),
-        Some(Verdict::Unavailable)
+        Some(Verdict::Denied)
     );
     // Another process knows the new hash alone.
     auth.set(

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use postrider_storage::index::AuthType;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::super::super::memory::MemoryResolver;
@@ -69,6 +70,39 @@ async fn each_decision_leaves_one_line_that_says_who_decided_and_why() {
              why=\"storage unavailable: cut\" mechanism=PLAIN user=ada@example.test",
         ]
     );
+}
+
+/// The client hears what everybody hears; the log says once what is the matter, and again when it is another matter.
+#[tokio::test(start_paused = true)]
+async fn attack_33_a_hash_that_nobody_can_verify_is_said_to_the_operator_alone() {
+    let (log, _guard) = listen();
+    let house = House::new().await;
+    let odd = "odd@example.test";
+    let id = house.accounts.add(odd, Some("?"), AuthType::Local).await;
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        assert_eq!(login(&house, client, odd, "secret").await, denied());
+        assert_eq!(login(&house, client, ADA, "wrong").await, denied());
+    }
+    let complaints = |lines: Vec<String>| {
+        let complaint = "WARN postrider::auth: nobody can log in: set a new password";
+        lines.iter().filter(|it| it.starts_with(complaint)).count()
+    };
+    let lines = log.lines();
+    assert!(
+        lines.iter().any(|it| it.contains(odd)
+            && it.contains("cannot verify a damaged hash: no scheme that we know")),
+        "{lines:?}"
+    );
+    assert_eq!(complaints(lines), 1);
+    let set = SetPassword {
+        account: id,
+        password: Some("!".to_owned()),
+        only_if: None,
+        now: Timestamp(0),
+    };
+    house.accounts.apply(Change::SetPassword(set)).await;
+    assert_eq!(login(&house, "192.0.2.4", odd, "secret").await, denied());
+    assert_eq!(complaints(log.lines()), 1);
 }
 
 #[tokio::test(start_paused = true)]
