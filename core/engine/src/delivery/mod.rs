@@ -5,8 +5,15 @@
 //! ([`tidy`]). Over SMTP the rows of all recipients are one change, all or none, because one answer speaks for all; over LMTP
 //! each recipient stands alone.
 //!
-//! **On failure.** Bodies without a row are left for `fsck`. Everything that is our own trouble is temporary (I8).
+//! A list over SMTP with a full member is refused as a whole, and for now (452): there is no queue that could try the one again, so
+//! who would get a yes for the others would lose the one, and who got a copy now would get another with each retry. Where the
+//! client says how large the message is, the list alone is refused, at its RCPT.
+//!
+//! **On failure.** What the index refuses to name goes from the store at once, so that a sender who comes again for days leaves nothing,
+//! and `fsck` has nothing to make a message of. Bodies without a row whose outcome is unknown are left for `fsck`. Everything that is
+//! our own trouble is temporary (I8).
 
+mod keep;
 pub(crate) mod tidy;
 pub(crate) mod trace;
 
@@ -15,38 +22,35 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use postrider_protocol::line::octets_as_lines;
 use postrider_protocol::message::Address;
 use postrider_protocol::message::mime::Limits;
 use postrider_protocol::message::received::hops;
-use postrider_protocol::message::summary::Summary;
 use postrider_protocol::smtp::ask::{Delivered, Envelope};
 use postrider_storage::Error;
-use postrider_storage::blob::{BlobKey, BlobMeta, BlobWritten, Unique};
+use postrider_storage::blob::BlobMeta;
 use postrider_storage::index::{
     Account, AccountId, Append, AppendAll, Flags, INBOX, MailboxId, NewBlob, Timestamp,
 };
-use sha2::{Digest, Sha256};
 
+use self::keep::keys;
 use crate::actor::Taker;
 use crate::blob::{BlobPool, Spooled};
 use crate::clock;
 use crate::directory::Target;
 use crate::filter::{Chain, Message, Verdict};
 use crate::index::IndexPool;
-use crate::limits;
 use crate::mailbox::Mailboxes;
 use crate::net::peer::Peer;
-use crate::telemetry::metrics::{DELIVERY_SECONDS, MESSAGE_BYTES, RECIPIENTS};
+use crate::telemetry::metrics::{DELIVERY_SECONDS, RECIPIENTS};
 
 /// Octets at the beginning of a message in which its trace fields are looked for.
 pub(crate) const HEADER: usize = 256 * 1024;
 
 /// Copies of a message that are written at a time; the deadline of each runs from its turn.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 /// Recipients that a message is delivered to at a time, where each has its own answer.
-const EACH_AT_ONCE: usize = 8;
+pub(crate) const EACH_AT_ONCE: usize = 8;
 
 /// Whether recipients share one answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -282,11 +286,12 @@ impl Delivery {
         }
         let mailboxes: Vec<MailboxId> = copies.iter().map(|copy| copy.mailbox).collect();
         let appends: Vec<Append> = copies.into_iter().map(|copy| copy.append).collect();
+        let bodies = keys(&appends);
         let appended = match self.reports(incoming).await {
             reports if reports.is_empty() => self.commit(appends).await,
             reports => {
                 let all = appends.iter().chain(&reports).cloned().collect();
-                match self.commit(all).await {
+                match self.settled(self.commit(all).await, keys(&reports)).await {
                     // Whoever has no room: a message is not refused because its report finds none.
                     Err(Error::OverQuota { .. }) => self.commit(appends).await,
                     appended => {
@@ -297,7 +302,7 @@ impl Delivery {
                 }
             }
         };
-        match appended {
+        match self.settled(appended, bodies).await {
             Ok(()) => {
                 mailboxes
                     .iter()
@@ -366,62 +371,6 @@ impl Delivery {
         Ok(Copy {
             mailbox: *inbox,
             append: append(account.id, *inbox, blob, now),
-        })
-    }
-
-    /// Puts a body into the store and reads its summary. What it returns may be named by a row (I2).
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: nothing names what may have been written.
-    pub async fn keep(
-        &self,
-        prefix: Bytes,
-        spooled: &Spooled,
-        taker: &Taker,
-        meta: &BlobMeta,
-        now: Timestamp,
-    ) -> Result<NewBlob, Error> {
-        let deadline = tokio::time::Instant::now() + self.patience;
-        let within = self.limits;
-        let look = move |whole: &[u8]| {
-            let written = BlobWritten {
-                size: whole.len() as u64,
-                sha256: Sha256::digest(whole).into(),
-            };
-            let summary = Summary::within(whole, &within);
-            (
-                summary.encode(),
-                summary.root.all_flaws(),
-                octets_as_lines(whole),
-                written,
-            )
-        };
-        let (summary, flaws, line_size, written) = spooled
-            .scan(prefix.clone(), taker, deadline, look)
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
-        limits::message(flaws);
-        let (local, domain) = meta
-            .account
-            .rsplit_once('@')
-            .ok_or(Error::Invalid("account without domain"))?;
-        let unique = Unique::new(&self.hostname, now, &written)?;
-        let key = BlobKey::for_message(domain, local, &meta.mailbox, &unique)?;
-        let source = spooled.source(prefix);
-        let confirmed = self.blobs.put(&key, source, meta, deadline).await?;
-        if confirmed != written {
-            return Err(Error::Corrupt(format!(
-                "{}: written other octets",
-                key.as_str()
-            )));
-        }
-        metrics::histogram!(MESSAGE_BYTES).record(written.size as f64);
-        Ok(NewBlob {
-            key,
-            size: written.size,
-            line_size,
-            sha256: written.sha256,
-            summary,
         })
     }
 }

@@ -1,9 +1,9 @@
-//! Lists over LMTP, against index and store in memory.
+//! Lists, crowds of recipients and filters that hang, against index and store in memory.
 
 use std::sync::Arc;
 
 use postrider_protocol::smtp::ask::{Body, ForwardPath};
-use postrider_storage::blob::MemoryStore;
+use postrider_storage::blob::{Fault, MemoryStore, Operation};
 use postrider_storage::index::{
     AddAccounts, AddDomain, AuthType, Change, Index, MemoryIndex, ModSeq, NewAccount,
 };
@@ -11,6 +11,7 @@ use postrider_storage::index::{
 use super::*;
 use crate::actor::{Budget, ByteCount, Escalation, ServiceRuntime, Supervisor};
 use crate::blob::{PoolLimits, Spools};
+use crate::filter::{Filter, FilterError, OnFailure};
 use crate::net::peer::Remote;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -18,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Home {
     index: Arc<MemoryIndex>,
+    store: MemoryStore,
     delivery: Delivery,
     spools: Spools,
     taker: Taker,
@@ -27,6 +29,11 @@ struct Home {
 impl Home {
     /// `ada@a.test` has room, `bob@a.test` has none.
     async fn new() -> Self {
+        Self::with(Chain::default()).await
+    }
+
+    /// The same, with filters.
+    async fn with(filters: Chain) -> Self {
         let index = Arc::new(MemoryIndex::new());
         let account = |email: &str, quota| NewAccount {
             email: email.into(),
@@ -52,12 +59,17 @@ impl Home {
         let runtime = ServiceRuntime::start(1, 4).expect("threads");
         let supervisor = Supervisor::new(Escalation::log_only());
         let pool = IndexPool::new(index.clone(), runtime.clone(), &supervisor);
-        let store = Arc::new(MemoryStore::new());
-        let blobs = BlobPool::new(store, runtime.clone(), PoolLimits::default());
+        let store = MemoryStore::new();
+        let blobs = BlobPool::new(
+            Arc::new(store.clone()),
+            runtime.clone(),
+            PoolLimits::default(),
+        );
         let mailboxes = Mailboxes::new(pool.clone(), &supervisor);
         let spools = Spools::open(folder.path().join("spool"), runtime).await;
         Self {
             index,
+            store,
             delivery: Delivery::new(
                 "mail.a.test".into(),
                 100,
@@ -65,7 +77,7 @@ impl Home {
                 pool,
                 blobs,
                 mailboxes,
-                Chain::default(),
+                filters,
             ),
             spools: spools.expect("a spool"),
             taker: Budget::new(ByteCount::mib(8)).taker(ByteCount::mib(8)),
@@ -81,6 +93,24 @@ impl Home {
             inbox: inbox.expect("an index").expect("a mailbox").id,
             account,
         }
+    }
+
+    /// Adds accounts with room.
+    async fn crowd(&self, size: usize) -> Vec<String> {
+        let emails: Vec<String> = (0..size).map(|n| format!("user{n}@a.test")).collect();
+        let accounts = emails.iter().map(|email| NewAccount {
+            email: email.clone(),
+            password: None,
+            quota: Some(100_000),
+            auth: AuthType::Local,
+        });
+        let accounts = AddAccounts {
+            accounts: accounts.collect(),
+            now: NOW,
+        };
+        let added = self.index.apply(vec![Change::AddAccounts(accounts)]).await;
+        assert!(added.iter().all(Result::is_ok), "{added:?}");
+        emails
     }
 
     /// Sends a message over LMTP; each recipient leads to some accounts.
@@ -158,6 +188,81 @@ async fn recipients_stand_alone_and_an_account_gets_one_copy() {
     let full = Delivered::Full;
     assert_eq!(outcomes, [Delivered::Accepted, full, Delivered::Accepted]);
     assert_eq!(home.messages("ada@a.test").await, 1);
+}
+
+/// Lets a store stand still, and says how many bodies are on their way to it then, but for `most`.
+async fn at_once(home: &Home, recipients: &[&[&str]], most: usize) {
+    let all: usize = recipients.iter().map(|it| it.len()).sum();
+    for _ in 0..all {
+        home.store.fault(Operation::Put, Fault::Stall);
+    }
+    let watch = async {
+        home.store.stalled(most).await;
+        let more = home.store.stalled(most + 1);
+        let more = tokio::time::timeout(Duration::from_millis(300), more).await;
+        assert!(more.is_err(), "more than {most} at a time");
+        // What comes into the places that are free stands still too.
+        loop {
+            home.store.resume();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        outcomes = home.send(recipients) => {
+            assert_eq!(outcomes, vec![Delivered::Accepted; recipients.len()]);
+        }
+        () = watch => {}
+    }
+}
+
+#[actix::test]
+async fn so_many_recipients_of_lmtp_are_delivered_to_at_a_time() {
+    let home = Home::new().await;
+    let emails = home.crowd(3 * EACH_AT_ONCE).await;
+    let each: Vec<[&str; 1]> = emails.iter().map(|it| [it.as_str()]).collect();
+    let recipients: Vec<&[&str]> = each.iter().map(|it| &it[..]).collect();
+    at_once(&home, &recipients, EACH_AT_ONCE).await;
+    for email in &emails {
+        assert_eq!(home.messages(email).await, 1, "{email}");
+    }
+}
+
+#[actix::test]
+async fn so_many_copies_are_written_at_a_time() {
+    let home = Home::new().await;
+    let emails = home.crowd(2 * AT_ONCE).await;
+    let list: Vec<&str> = emails.iter().map(String::as_str).collect();
+    at_once(&home, &[&list], AT_ONCE).await;
+    for email in &emails {
+        assert_eq!(home.messages(email).await, 1, "{email}");
+    }
+}
+
+/// Never answers.
+struct Hangs;
+
+#[async_trait::async_trait]
+impl Filter for Hangs {
+    fn name(&self) -> &'static str {
+        "hangs"
+    }
+
+    async fn check(&self, _: &Message<'_>) -> Result<Verdict, FilterError> {
+        std::future::pending().await
+    }
+}
+
+#[actix::test]
+async fn attack_25_a_filter_that_hangs_defers_its_message_in_time() {
+    let filters = vec![(Arc::new(Hangs) as Arc<dyn Filter>, OnFailure::Defer)];
+    let home = Home::with(Chain::with_places(filters, 4)).await;
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let outcomes = home.send(&[&["ada@a.test"]]).await;
+    assert_eq!(outcomes, [Delivered::Unavailable]);
+    assert!(began.elapsed() >= crate::filter::chain::DEADLINE);
+    tokio::time::resume();
+    assert_eq!(home.messages("ada@a.test").await, 0);
 }
 
 #[test]

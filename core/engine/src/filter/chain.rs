@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::{Filter, Message, Verdict};
 
 /// How long one filter may take.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// Usual checks of one filter at a time.
 const CONCURRENT: usize = 64;
 

@@ -4,7 +4,7 @@
 //!
 //! **On failure.** A filter that fails, panics or is late makes the message temporary, or lets it pass where it was added so (I8).
 
-mod chain;
+pub(crate) mod chain;
 
 pub use chain::{Chain, OnFailure};
 

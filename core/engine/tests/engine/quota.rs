@@ -1,6 +1,10 @@
 //! A full account refuses in the words of each protocol, and is never over its limit (I4).
 
+use std::sync::Arc;
+
 use postrider::config::Service;
+use postrider::engine::Parts;
+use postrider_storage::blob::MemoryStore;
 
 use super::client::Client;
 use super::house::{ADA, BOB, House, message};
@@ -83,6 +87,59 @@ async fn a_full_recipient_among_others_is_one_answer_over_lmtp_and_all_or_none_o
     for (email, count) in [(ADA, 1), (FULL, 0), (BOB, 1)] {
         assert_eq!(house.subjects(email).await.len(), count, "{email}");
     }
+    house.stop().await;
+}
+
+/// A list with a full member: who comes again and again neither doubles the others' mail nor fills the store, and with room each gets it once.
+#[actix_rt::test]
+async fn attack_41_a_retry_storm_at_a_full_list_doubles_nothing_and_leaves_nothing() {
+    let store = MemoryStore::new();
+    let parts = Parts {
+        store: Some(Arc::new(store.clone())),
+        ..Parts::default()
+    };
+    let house = House::with(|_| {}, parts).await;
+    house.add(FULL, Some(2000)).await;
+    let admin = house.admin();
+    for to in [ADA, FULL, BOB] {
+        admin.add_alias("list@example.test", to).await.unwrap();
+    }
+    let large = message("large") + &("x".repeat(70) + "\r\n").repeat(30);
+    let mut smtp = house.smtp().await;
+    let mut lmtp = house.connect(Service::Lmtp).await;
+    lmtp.smtp("LHLO client.example").await;
+    let mut imap = house.imap(FULL).await;
+    for _ in 0..10 {
+        for client in [&mut smtp, &mut lmtp] {
+            let reply = client.send("list@example.test", &large).await;
+            assert!(reply.starts_with("452 4.2.2"), "{reply}");
+        }
+        // A client that says nothing of the size before.
+        let tagged = imap.append("INBOX", &large).await;
+        assert!(tagged.starts_with("NO [OVERQUOTA]"), "{tagged}");
+    }
+    for email in [ADA, BOB, FULL] {
+        assert_eq!(house.subjects(email).await.len(), 0, "{email}");
+    }
+    assert_eq!(store.len(), 0, "bodies that nobody will ever name");
+
+    // Who says how large it is hears it of the list alone, and the others get theirs.
+    smtp.smtp("MAIL FROM:<eve@remote.example> SIZE=2500").await;
+    let reply = smtp.smtp("RCPT TO:<list@example.test>").await;
+    assert!(reply.starts_with("452 4.2.2"), "{reply}");
+    let reply = smtp.smtp(&format!("RCPT TO:<{ADA}>")).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    assert!(smtp.smtp("DATA").await.starts_with("354"));
+    smtp.write(large.as_bytes()).await;
+    assert!(smtp.smtp(".").await.starts_with("250"));
+
+    admin.set_quota(FULL, Some(100_000)).await.unwrap();
+    let reply = smtp.send("list@example.test", &large).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    for (email, count) in [(ADA, 2), (BOB, 1), (FULL, 1)] {
+        assert_eq!(house.subjects(email).await.len(), count, "{email}");
+    }
+    assert_eq!(store.len(), 4);
     house.stop().await;
 }
 

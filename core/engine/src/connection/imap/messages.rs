@@ -80,7 +80,9 @@ impl ImapAsks {
             internal_date: date,
             now,
         };
-        let appended = services.index.append(append).await?;
+        let body = vec![append.blob.key.clone()];
+        let appended = services.index.append(append).await;
+        let appended = services.delivery.settled(appended, body).await?;
         self.reserve_recent(mailbox.id, appended.uid);
         self.desk.services.mailboxes.notice(mailbox.id);
         metrics::counter!(MESSAGES_RECEIVED, "service" => self.desk.service).increment(1);
