@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use postrider_protocol::imap::syntax::{fetch, list, section};
-use postrider_protocol::message::parameter;
+use postrider_protocol::imap::session::{self as imap, ImapSession};
+use postrider_protocol::imap::syntax::{fetch, flag, list, mailbox, pattern, section};
+use postrider_protocol::message::{address, dsn, parameter};
 use postrider_protocol::pop3::{self, Pop3Session};
-use postrider_protocol::sasl::RESPONSE_LIMIT;
-use postrider_protocol::session::Session;
-use postrider_storage::index::MAILBOX_LIMIT;
+use postrider_protocol::sasl::{PASSWORD_LIMIT, PlaintextLogin, RESPONSE_LIMIT, USER_LIMIT};
+use postrider_protocol::session::{Action, Input, Session};
+use postrider_protocol::smtp;
+use postrider_protocol::tls::Tls;
+use postrider_storage::index::{KEYWORD_LIMIT, MAILBOX_LIMIT, SqliteIndex};
 
 use super::*;
 use crate::auth::password;
+use crate::auth::resolver::{PATIENCE, PLACES};
 use crate::config::{Config, KEYS};
 use crate::telemetry::metrics::METRICS;
 
@@ -194,6 +198,76 @@ fn fixed_numbers_are_those_of_the_code() {
         "Metrics and health",
         crate::telemetry::http::CONNECTIONS as u64,
     );
+    is(
+        "Header of a request",
+        crate::telemetry::http::HEADER_OCTETS as u64,
+    );
+    is(
+        "A PROXY header of version 2",
+        crate::net::proxy_protocol::BINARY_MAX as u64,
+    );
+    is("A pattern of a LIST", pattern::PATTERN_LIMIT as u64);
+    is("Flags of a STORE", flag::FLAG_LIMIT as u64);
+    is("A keyword", flag::KEYWORD_LENGTH as u64);
+    is("The name of a mailbox", mailbox::NAME_LIMIT as u64);
+    is(
+        "Levels of the name of a mailbox",
+        mailbox::LEVEL_LIMIT as u64,
+    );
+    is("Keywords of a mailbox", KEYWORD_LIMIT as u64);
+    is("A user name", USER_LIMIT as u64);
+    is("A password that a client sends", PASSWORD_LIMIT as u64);
+    is("The local part of an address", address::LOCAL_LIMIT as u64);
+    is("An address", address::ADDRESS_LIMIT as u64);
+    is("An ENVID", smtp::dsn::ID_LIMIT as u64);
+    is("An ORCPT", smtp::dsn::ORIGINAL_LIMIT as u64);
+    is("Aliases behind each other", crate::directory::DEPTH as u64);
+    is(
+        "Recipients of a message over LMTP",
+        crate::delivery::EACH_AT_ONCE as u64,
+    );
+    is(
+        "Copies of a message that are written",
+        crate::delivery::AT_ONCE as u64,
+    );
+    is("Header of a message in a report", dsn::HEADER as u64);
+    is(
+        "A filter looks at a message",
+        crate::filter::chain::DEADLINE.as_secs(),
+    );
+    is("A login resolver before the last", PATIENCE.as_secs());
+    is("Logins that a resolver works on", PLACES as u64);
+    is(
+        "Logins that are remembered",
+        crate::auth::cache::LIMIT as u64,
+    );
+    is("Reads that wait for the index", SqliteIndex::READS as u64);
+    is("A read waits", SqliteIndex::READ_WAIT.as_secs());
+}
+
+/// Where the number is nowhere but in the command.
+#[test]
+fn an_id_has_thirty_fields() {
+    let said = |fields: usize| {
+        let mut session = ImapSession::new(imap::Config {
+            hostname: "a.test".to_owned(),
+            tls: Tls::Implicit,
+            plaintext_login: PlaintextLogin::Refused,
+            limits: imap::Limits::default(),
+        });
+        session.on(Input::Open);
+        let line = format!("a ID ({})", vec!["\"k\" \"v\""; fields].join(" "));
+        let actions = session.on(Input::Line(line.as_bytes()));
+        let text = |action: &Action<_>| match action {
+            Action::Write(octets) => String::from_utf8_lossy(octets).into_owned(),
+            _ => String::new(),
+        };
+        actions.iter().map(text).collect::<String>()
+    };
+    let row = rows().into_iter().find(|row| row.what == "Fields of an ID");
+    let limit: usize = row.expect("a row").default.parse().expect("a number");
+    assert!(said(limit).contains("a OK"), "{}", said(limit));
+    assert_eq!(said(limit + 1), format!("a BAD at most {limit} fields\r\n"));
 }
 
 #[test]

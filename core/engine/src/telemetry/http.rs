@@ -21,7 +21,7 @@ use super::Metrics;
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 32;
 /// Octets of a request's header.
-const HEADER_OCTETS: usize = 16 * 1024;
+pub(crate) const HEADER_OCTETS: usize = 16 * 1024;
 /// Fields of a request's header.
 const HEADER_FIELDS: usize = 64;
 /// For a request's header to arrive.

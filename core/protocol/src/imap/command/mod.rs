@@ -152,6 +152,9 @@ impl Refusal {
             Refusal::No(Some(Code::Limit), text) if text.ends_with("mailboxes") => {
                 Some(Limit::Mailboxes)
             }
+            Refusal::No(Some(Code::Limit), text) if text.ends_with("keywords") => {
+                Some(Limit::Elements)
+            }
             _ => None,
         }
     }
