@@ -57,7 +57,7 @@ fn parts(on_failure: OnFailure) -> Parts {
 }
 
 #[actix_rt::test]
-async fn a_filter_that_panics_defers_its_message_and_no_other() {
+async fn attack_25_a_filter_that_panics_or_talks_rubbish_defers_its_message_and_no_other() {
     let house = House::with(|_| {}, parts(OnFailure::Defer)).await;
     let mut watcher = house.imap(ADA).await;
     watcher.imap("SELECT INBOX").await;

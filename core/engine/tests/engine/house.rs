@@ -86,6 +86,27 @@ impl House {
         self.restart_within(PATIENCE).await
     }
 
+    /// Stops it, does something to its data, and starts another one on them.
+    pub async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
+        let Self {
+            config,
+            running,
+            folder,
+        } = self;
+        running.drain(PATIENCE).await;
+        // The last connections to the database close in threads of their own.
+        until("the database is closed", async || closed(folder.path())).await;
+        change(folder.path());
+        let running = Engine::start(config.clone(), Parts::default())
+            .await
+            .expect("starts again");
+        Self {
+            config,
+            running,
+            folder,
+        }
+    }
+
     /// The same, with so much patience for who is connected.
     pub async fn restart_within(self, patience: Duration) -> Self {
         let Self {
@@ -152,6 +173,19 @@ impl House {
         let subject = |line: &String| line.strip_prefix("Subject: ").map(str::to_owned);
         fetched.untagged.iter().filter_map(subject).collect()
     }
+}
+
+/// Whether this process has the database below this folder open no longer.
+fn closed(folder: &Path) -> Option<()> {
+    let folder = folder.canonicalize().expect("a folder");
+    let open = std::fs::read_dir("/proc/self/fd").expect("descriptors");
+    let names = open.filter_map(|it| std::fs::read_link(it.ok()?.path()).ok());
+    let database = folder.join("postrider.db");
+    let mut of_it = names.filter(|it| {
+        let name = it.to_string_lossy();
+        name.starts_with(&*database.to_string_lossy()) && !name.ends_with("-mark")
+    });
+    of_it.next().is_none().then_some(())
 }
 
 /// A hash that costs next to nothing.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider::config::{Config, Service};
+use postrider::config::{ByteCount, Config, Service};
 use postrider::engine::Parts;
 use postrider_storage::Error;
 use postrider_storage::blob::{Fault, MemoryStore, Operation};
 use postrider_storage::index::MemoryIndex;
 
 use super::client::Client;
-use super::house::{ADA, BOB, House, message};
+use super::house::{ADA, BOB, House, message, until};
 
 async fn house() -> (House, MemoryStore, Arc<MemoryIndex>) {
     let (store, index) = (MemoryStore::new(), Arc::new(MemoryIndex::new()));
@@ -110,6 +110,95 @@ async fn a_store_that_hangs_costs_the_deadline_and_no_more() {
     store.resume();
     assert!(slow.send(ADA, &message("slow")).await.starts_with("250"));
     assert_eq!(house.subjects(ADA).await, ["fast", "slow"]);
+    house.stop().await;
+}
+
+/// Everything in the store stands still, for longer than anybody waits, while many come: each hears "later" in time, nobody holds more than
+/// may be held, and when it moves again everything works as before, without a restart.
+#[actix_rt::test]
+async fn attack_44_a_store_that_stands_still_is_later_for_all_and_then_goes_on() {
+    const CLIENTS: usize = 30;
+    const MEMORY: u64 = 2 << 20;
+    let store = MemoryStore::new();
+    let parts = Parts {
+        store: Some(Arc::new(store.clone())),
+        ..Parts::default()
+    };
+    let change = |config: &mut Config| {
+        config.deadlines.answer = Duration::from_millis(1500);
+        config.limits.memory = ByteCount(MEMORY);
+        config.queues.store_writes = 4;
+        config.queues.store_reads = 4;
+    };
+    let house = House::with(change, parts).await;
+    assert!(house.deliver(ADA, "there").await.starts_with("250"));
+    let mut readers = Vec::new();
+    for _ in 0..8 {
+        let mut imap = house.imap(ADA).await;
+        imap.imap("SELECT INBOX").await;
+        readers.push(imap);
+    }
+    // As many as there are places; the others wait for one of those.
+    for _ in 0..4 {
+        store.fault(Operation::Put, Fault::Stall);
+        store.fault(Operation::Get, Fault::Stall);
+    }
+    let port = house.port(Service::Smtp);
+    let large = message("large") + &("x".repeat(70) + "\r\n").repeat(1000);
+    let began = std::time::Instant::now();
+    let senders: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let large = large.clone();
+            tokio::spawn(async move {
+                let mut client = Client::connect(port).await;
+                client.reply().await;
+                client.smtp("EHLO client.example").await;
+                client.send(ADA, &large).await
+            })
+        })
+        .collect();
+    let readers: Vec<_> = readers
+        .into_iter()
+        .map(|mut imap| {
+            tokio::spawn(async move {
+                let answer = imap.imap("FETCH 1 (BODY.PEEK[])").await;
+                (imap, answer)
+            })
+        })
+        .collect();
+    let mut held = 0;
+    while !senders.iter().all(tokio::task::JoinHandle::is_finished) {
+        let (_, metrics) = get(&house, "/metrics").await;
+        let gauge = metrics
+            .lines()
+            .find_map(|it| it.strip_prefix("postrider_memory_in_flight_bytes "));
+        held = held.max(gauge.and_then(|it| it.parse().ok()).unwrap_or(0));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(began.elapsed().as_secs() < 60, "somebody waits for ever");
+    }
+    // What does not touch the store does not wait for it.
+    assert!(house.imap(BOB).await.imap("SELECT INBOX").await.is_ok());
+    for sender in senders {
+        let reply = sender.await.unwrap();
+        assert!(reply.starts_with("451 4.3.0"), "{reply}");
+    }
+    assert!(held <= MEMORY, "{held} octets in flight");
+    for reader in readers {
+        let (_, answer) = reader.await.unwrap();
+        let told = answer.tagged.starts_with("NO [UNAVAILABLE]") || answer.tagged == "closed";
+        assert!(told, "{answer:?}");
+    }
+    // It moves again.
+    store.resume();
+    let mut smtp = house.smtp().await;
+    until("mail is taken again", async || {
+        let reply = smtp.send(ADA, &message("after")).await;
+        reply.starts_with("250").then_some(())
+    })
+    .await;
+    let subjects = house.subjects(ADA).await;
+    assert_eq!(subjects.iter().filter(|it| *it == "after").count(), 1);
+    assert!(!subjects.contains(&"large".to_owned()), "{subjects:?}");
     house.stop().await;
 }
 
