@@ -3,7 +3,7 @@
 //! Whoever believes the responses has the right number of messages at any time; `EXPUNGE` comes only where it may (I5); asks
 //! stay in their bounds, and come after a login alone.
 
-mod reader;
+pub mod reader;
 mod world;
 
 use postrider_protocol::imap::session::{Config, ImapSession, Limits};

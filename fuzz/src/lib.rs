@@ -39,4 +39,12 @@ pub const TARGETS: &[Target] = &[
 ];
 
 /// The targets that need the engine or the store; their bodies are in `fuzz_targets/`.
-pub const ENGINE: &[&str] = &["config", "password_hash", "proxy_header", "store_key"];
+pub const ENGINE: &[&str] = &[
+    "config",
+    "connection_imap",
+    "connection_pop3",
+    "connection_smtp",
+    "password_hash",
+    "proxy_header",
+    "store_key",
+];

@@ -212,6 +212,19 @@ impl Seed {
                 let setting = self.setting(target);
                 vec![script(setting, 0), script(setting, 7), script(setting, 255)]
             }
+            "connection_imap" | "connection_pop3" | "connection_smtp" => {
+                let (_, service) = target.split_once('_').unwrap_or_default();
+                let lmtp = service == "smtp" && self.kind == "lmtp";
+                let setting = match (lmtp, self.role.as_str()) {
+                    (true, _) => 2,
+                    (false, "submission") => 1,
+                    (false, _) => 0,
+                };
+                match lmtp || self.kind == service {
+                    true => vec![script(setting, 0), script(setting + 66, 255)],
+                    false => Vec::new(),
+                }
+            }
             "imap_command" if self.kind == "imap" => self
                 .octets
                 .split(|octet| *octet == b'\n')

@@ -235,7 +235,7 @@ impl World {
 }
 
 /// The codes of the replies.
-fn replies(said: &[u8]) -> Vec<u16> {
+pub fn replies(said: &[u8]) -> Vec<u16> {
     let mut codes = Vec::new();
     let mut open = None;
     for line in lines(said) {
