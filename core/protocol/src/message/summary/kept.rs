@@ -28,6 +28,8 @@ impl Kept {
     /// # Errors
     /// As [`Summary::decode`].
     pub fn new(octets: &[u8]) -> Result<Self, SummaryError> {
+        // The seal is looked at once; what is in memory needs none.
+        let octets = codec::unseal(octets)?;
         let places = codec::survey(octets)?;
         let octets = octets.into();
         Ok(Self { octets, places })
@@ -43,7 +45,7 @@ impl Kept {
     /// # Errors
     /// None that [`Kept::new`] has not found.
     pub fn decode(&self) -> Result<Summary, SummaryError> {
-        Summary::decode(&self.octets)
+        codec::decode(&self.octets)
     }
 
     /// Fields that clients list by, as they stand in the header.
