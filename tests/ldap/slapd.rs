@@ -167,6 +167,18 @@ impl Slapd {
         self.port = port;
     }
 
+    /// The names that somebody bound as, or tried to, one after the other.
+    pub fn binds(&self) -> Vec<String> {
+        let log = fs::read(self.folder.path().join("log")).unwrap();
+        let log = String::from_utf8_lossy(&log);
+        let name = |line: &str| {
+            let (_, rest) = line.split_once(" BIND dn=\"")?;
+            let (name, rest) = rest.split_once('"')?;
+            rest.contains("method=128").then(|| name.to_owned())
+        };
+        log.lines().filter_map(name).collect()
+    }
+
     pub fn add(&self, person: &Person) {
         self.tool("ldapadd", &[], &person.ldif());
     }
@@ -251,6 +263,13 @@ fn client(tool: &str, ca: &Path, port: u16) -> Command {
     command
 }
 
+/// Where it says what it does, over all its starts.
+fn log(folder: &Path) -> fs::File {
+    let mut options = fs::OpenOptions::new();
+    let log = options.create(true).append(true).open(folder.join("log"));
+    log.unwrap()
+}
+
 /// Starts it and waits until it answers; on another port if somebody was quicker.
 fn launch(folder: &Path, port: Option<u16>) -> (Child, u16) {
     let begin = Instant::now();
@@ -259,10 +278,11 @@ fn launch(folder: &Path, port: Option<u16>) -> (Child, u16) {
         let mut child = Command::new(program())
             .arg("-f")
             .arg(folder.join("slapd.conf"))
-            .args(["-h", &format!("ldaps://127.0.0.1:{port}/"), "-d", "0"])
+            // In the foreground; operations and their results are logged.
+            .args(["-h", &format!("ldaps://127.0.0.1:{port}/"), "-d", "256"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log(folder))
             .spawn()
             .unwrap();
         while child.try_wait().unwrap().is_none() {

@@ -2,7 +2,8 @@
 //!
 //! A bind changes who a whole connection is, so searches and passwords never share one.
 //!
-//! **Bounds.** One connection for searches, `auth.ldap.connections` for passwords; who finds none waits for its deadline.
+//! **Bounds.** One connection for searches, [`QUESTIONS`] at a time; `auth.ldap.connections` for passwords. Who finds no place waits, and leaves the
+//! queue with whoever asked: a slow directory has no work that nobody waits for.
 //! **On failure.** A connection that broke while nobody looked is replaced and the question asked again, once; a server that does not answer is
 //! left alone for a moment.
 
@@ -27,6 +28,8 @@ use crate::telemetry::metrics::{LDAP_FAILURES, LDAP_SECONDS};
 
 /// Entries that a search for one user may find: one, and one more to see that it is not the only one.
 const AT_MOST: i32 = 2;
+/// Searches that are on their way at a time.
+const QUESTIONS: usize = 64;
 /// A connection that nobody used for so long is not used again: servers close them about then.
 const IDLE: Duration = Duration::from_secs(60);
 /// Entries of a directory.
@@ -45,7 +48,8 @@ struct Inner {
     tls: Arc<ClientConfig>,
     servers: Vec<Server>,
     searches: tokio::sync::Mutex<Option<Shared>>,
-    places: Semaphore,
+    questions: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     runtime: Handle,
 }
@@ -94,7 +98,8 @@ impl LdapClient {
             tls: tls(settings)?,
             servers: settings.urls.iter().map(|it| Server::new(it)).collect(),
             searches: tokio::sync::Mutex::default(),
-            places: Semaphore::new(settings.connections as usize),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            places: Arc::new(Semaphore::new(settings.connections as usize)),
             idle: Mutex::default(),
             settings: settings.clone(),
             runtime,
@@ -120,10 +125,12 @@ impl LdapClient {
     /// Searches for one user.
     pub(super) async fn find(&self, base: String, filter: String) -> Result<Found, LdapError> {
         let this = self.clone();
-        self.on_runtime(
-            "search",
-            async move { this.find_here(&base, &filter).await },
-        )
+        // Nobody closes the semaphore.
+        let place = self.0.questions.clone().acquire_owned().await;
+        self.on_runtime("search", async move {
+            let _place = place;
+            this.find_here(&base, &filter).await
+        })
         .await
     }
 
@@ -134,10 +141,12 @@ impl LdapClient {
         password: BindPassword,
     ) -> Result<Bound, LdapError> {
         let this = self.clone();
-        self.on_runtime(
-            "bind",
-            async move { this.verify_here(&dn, &password).await },
-        )
+        // Nobody closes the semaphore.
+        let place = self.0.places.clone().acquire_owned().await;
+        self.on_runtime("bind", async move {
+            let _place = place;
+            this.verify_here(&dn, &password).await
+        })
         .await
     }
 
@@ -250,8 +259,6 @@ impl LdapClient {
     }
 
     async fn verify_here(&self, dn: &BindDn, password: &BindPassword) -> Result<Bound, LdapError> {
-        // Nobody closes the semaphore.
-        let _place = self.0.places.acquire().await;
         let mut again = true;
         loop {
             let (mut idle, fresh) = match self.take_idle() {
