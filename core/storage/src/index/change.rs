@@ -9,8 +9,7 @@ pub use mailbox::*;
 
 use super::{
     AccountId, Alias, AuthType, BindEntry, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount,
-    NewBlob, RenameAccount, Retention, SetEntryActive, Timestamp, Uid, UidValidity,
-    UnbindEntry,
+    NewBlob, RenameAccount, Retention, SetEntryActive, Timestamp, Uid, UidValidity, UnbindEntry,
 };
 
 /// One change of the index.

@@ -50,7 +50,7 @@ use tokio::{
     sync::{Mutex, OwnedMutexGuard},
 };
 
-use self::{commits::Commits, connect::Purpose, fault::Fault, readers::Readers};
+use self::{commits::Commits, connect::Purpose, fault::Fault, message::Which, readers::Readers};
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
     Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome,
@@ -156,13 +156,15 @@ impl SqliteIndex {
                 Some(conn) => conn,
                 None => open_writer(&path, &commits)?,
             };
-            // A connection on which a statement failed or a panic passed does not come back.
             let answer = write(&mut conn, &commits);
             if answer.is_ok() {
                 *writer = Some(conn);
-            } else if commits.is_unsettled() {
-                // Not with the next batch: there may be none before a crash.
-                drop(conn);
+                return answer;
+            }
+            // A connection on which a statement failed or a panic passed does not come back.
+            drop(conn);
+            // Not with the next batch: there may be none before a crash.
+            if commits.is_unsettled() {
                 *writer = open_writer(&path, &commits).ok();
             }
             answer
