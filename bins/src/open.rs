@@ -13,7 +13,7 @@ use postrider::{
 };
 use postrider_storage::{
     blob::{BlobStore, FilesystemStore},
-    index::{Index, SqliteIndex},
+    index::{Hearing, Index, PostgresIndex, PostgresSettings, SqliteIndex},
 };
 
 use crate::Failure;
@@ -40,7 +40,14 @@ pub async fn admin(config: &Config, missing: Missing) -> Result<Admin, Failure> 
 /// # Errors
 /// A database that is not there or cannot be opened.
 pub async fn index(config: &Config, missing: Missing) -> Result<Arc<dyn Index>, Failure> {
-    let path = database(config)?;
+    if let Some(mut settings) = config.database.postgres() {
+        // These commands do one thing after the other.
+        settings.pool_size = 2;
+        settings.hearing = Hearing::Nobody;
+        let index = PostgresIndex::open(&settings).await;
+        return Ok(Arc::new(index.map_err(|error| unreachable(&error))?));
+    }
+    let path = file(config)?;
     match missing {
         Missing::Make => make_folders(config, &path)?,
         Missing::Refuse if path.exists() => {}
@@ -59,12 +66,17 @@ pub async fn index(config: &Config, missing: Missing) -> Result<Arc<dyn Index>, 
 ///
 /// # Errors
 /// A database that cannot be opened, or is of a newer version.
-pub async fn migrate(config: &Config) -> Result<(PathBuf, Vec<String>), Failure> {
-    let path = database(config)?;
+pub async fn migrate(config: &Config) -> Result<(String, Vec<String>), Failure> {
+    if let Some(settings) = config.database.postgres() {
+        let applied = PostgresIndex::migrate(&settings).await;
+        let applied = applied.map_err(|error| unreachable(&error))?;
+        return Ok((place(&settings), applied));
+    }
+    let path = file(config)?;
     make_folders(config, &path)?;
     let applied = SqliteIndex::migrate(text(&path)?).await;
     let applied = applied.map_err(|error| cannot_open(&path, error))?;
-    Ok((path, applied))
+    Ok((path.display().to_string(), applied))
 }
 
 /// The store of this server, if it is there.
@@ -84,13 +96,24 @@ pub async fn store(config: &Config) -> Result<Option<Arc<dyn BlobStore>>, Failur
     }
 }
 
-fn database(config: &Config) -> Result<PathBuf, Failure> {
+fn file(config: &Config) -> Result<PathBuf, Failure> {
     match &config.database.url {
         DatabaseUrl::Sqlite(path) => Ok(path.clone()),
-        DatabaseUrl::Postgres(_) => {
-            Err(Failure::new("PostgreSQL is not available in this version"))
-        }
+        DatabaseUrl::Postgres(_) => Err(Failure::new("the database is no file")),
     }
+}
+
+/// Where a database is, without who logs in and how.
+fn place(settings: &PostgresSettings) -> String {
+    let url = settings.url.split('?').next().unwrap_or_default();
+    match url.rsplit_once('@') {
+        Some((_, place)) => format!("postgres://{place}"),
+        None => url.to_owned(),
+    }
+}
+
+fn unreachable(error: &postrider_storage::Error) -> Failure {
+    Failure::new(format!("cannot open the database: {error}"))
 }
 
 fn text(path: &Path) -> Result<&str, Failure> {

@@ -7,7 +7,7 @@ use crate::{Failure, Place, Report, open, report::count};
 pub(super) async fn run(place: &Place) -> Result<Report, Failure> {
     let config = place.config()?;
     let (path, applied) = open::migrate(&config).await?;
-    let shown = path.display();
+    let shown = &path;
     let line = match applied.len() {
         0 => format!("{shown}: up to date"),
         steps => {

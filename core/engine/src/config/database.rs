@@ -7,6 +7,7 @@ use std::{
 };
 
 use postrider_protocol::secret::Secret;
+use postrider_storage::index::{Hearing, PostgresSettings};
 
 use super::{secret::secret, source::Table, value::FromValue};
 
@@ -19,6 +20,8 @@ pub struct Database {
     pub pool_size: u32,
     /// Password in place of one in the URL.
     pub password: Option<Secret<String>>,
+    /// PostgreSQL past a pooler: where news of other processes are listened to.
+    pub listen_url: Option<Secret<String>>,
 }
 
 /// Which database.
@@ -134,13 +137,14 @@ pub(super) fn read(root: &Table<'_>, data_dir: &Path) -> Database {
     let url = table.get::<DatabaseUrl>("url");
     let pool_size = table.within("pool_size", 16, 1..=1000);
     let password = secret(&table, "password");
-    if let Some(found) = &url
-        && matches!(found.value, DatabaseUrl::Postgres(_))
-    {
-        let message =
-            "database.url: PostgreSQL is not available in this version; use \"sqlite:///PATH\"";
-        table.source.error(Some(found.at), message);
-    }
+    let listen_url = table.get::<DatabaseUrl>("listen_url").and_then(|found| {
+        let DatabaseUrl::Postgres(url) = found.value else {
+            let message = "database.listen_url: only PostgreSQL can be listened to";
+            table.source.error(Some(found.at), message);
+            return None;
+        };
+        Some(url)
+    });
     let url = url.map_or_else(
         || DatabaseUrl::Sqlite(data_dir.join("postrider.db")),
         |found| found.value,
@@ -149,6 +153,23 @@ pub(super) fn read(root: &Table<'_>, data_dir: &Path) -> Database {
         url,
         pool_size,
         password,
+        listen_url,
+    }
+}
+
+impl Database {
+    /// What PostgreSQL is opened with; none if the database is another.
+    pub fn postgres(&self) -> Option<PostgresSettings> {
+        let DatabaseUrl::Postgres(url) = &self.url else {
+            return None;
+        };
+        Some(PostgresSettings {
+            url: url.expose().clone(),
+            listen_url: self.listen_url.as_ref().map(|url| url.expose().clone()),
+            password: self.password.as_ref().map(|it| it.expose().clone()),
+            pool_size: self.pool_size,
+            hearing: Hearing::Everybody,
+        })
     }
 }
 

@@ -417,8 +417,8 @@ fn secrets_come_from_files_and_the_environment() {
 #[test]
 fn parts_to_come_are_checked_and_refused() {
     assert_eq!(
-        problems("[database]\nurl = \"postgres://u@h/d\""),
-        ["2:7: database.url: PostgreSQL is not available in this version; use \"sqlite:///PATH\""]
+        problems("[database]\nlisten_url = \"sqlite:///x.db\""),
+        ["2:14: database.listen_url: only PostgreSQL can be listened to"]
     );
     assert_eq!(
         problems("[database]\nurl = \"postgres://u:hunter2@h\""),

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use postrider_storage::index::{Account, AccountId};
+use postrider_storage::index::{Account, AccountId, News};
+use tokio::sync::broadcast;
 
 use super::parts::Services;
 use crate::actor::Drain;
@@ -16,6 +17,8 @@ use crate::connection::Signals;
 
 /// How often the index is asked whether anything changed that others did. What this process changes is looked at at once.
 const LOOK: Duration = Duration::from_millis(250);
+/// The same where news tell of it: in case some are lost.
+const LOOK_FOR_LOST: Duration = Duration::from_secs(1);
 /// How long sessions may go without looking, whatever notices came (design section 4).
 const LOOK_ANYWAY: Duration = Duration::from_secs(30);
 
@@ -99,12 +102,23 @@ pub(super) async fn watch(services: Services, drain: Drain) {
     // A login that read its row just before a change, and noted its session just after, is found by the look after that.
     let mut look_again = false;
     let mut looked = tokio::time::Instant::now();
+    let mut news = services.index.raw().news();
+    let mut look = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = drain.begun() => return,
             () = services.index.access_changed() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep_until(look) => {}
+            heard = heard(&mut news) => match heard {
+                News::Mailbox { mailbox, .. } => {
+                    services.mailboxes.notice(mailbox);
+                    continue;
+                }
+                News::Directory => {}
+                News::Anything => services.mailboxes.notice_everywhere(),
+            },
         }
+        look = tokio::time::Instant::now() + if news.is_some() { LOOK_FOR_LOST } else { LOOK };
         let now = match services.index.read(|index| index.generation()).await {
             Ok(now) => now,
             Err(error) => {
@@ -121,6 +135,21 @@ pub(super) async fn watch(services: Services, drain: Drain) {
         if changed || looked.elapsed() >= LOOK_ANYWAY {
             looked = tokio::time::Instant::now();
             services.mailboxes.notice_everywhere();
+        }
+    }
+}
+
+/// The next news; never, where none come.
+async fn heard(news: &mut Option<broadcast::Receiver<News>>) -> News {
+    let Some(receiver) = news else {
+        return std::future::pending().await;
+    };
+    match receiver.recv().await {
+        Ok(heard) => heard,
+        Err(broadcast::error::RecvError::Lagged(_)) => News::Anything,
+        Err(broadcast::error::RecvError::Closed) => {
+            *news = None;
+            News::Anything
         }
     }
 }

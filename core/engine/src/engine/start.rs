@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_storage::blob::{BlobStore, FilesystemStore};
-use postrider_storage::index::{Index, SqliteIndex};
+use postrider_storage::index::{Index, PostgresIndex, SqliteIndex};
 use tokio_util::sync::CancellationToken;
 
 use super::listen::Door;
@@ -183,16 +183,24 @@ async fn open_index(
     if let Some(index) = given {
         return Ok(index);
     }
-    let DatabaseUrl::Sqlite(path) = &config.database.url else {
-        return Err(StartError::Unsupported(
-            "database.url: PostgreSQL is not available in this version; use sqlite://".into(),
-        ));
-    };
-    let (path, readers) = (path.display().to_string(), config.database.pool_size);
-    let open = runtime.spawn(async move { SqliteIndex::open(&path, readers).await });
+    let (url, readers) = (config.database.url.clone(), config.database.pool_size);
+    let postgres = config.database.postgres();
+    let open = runtime.spawn(async move {
+        let index: Arc<dyn Index> = match (url, postgres) {
+            (_, Some(settings)) => Arc::new(PostgresIndex::open(&settings).await?),
+            (DatabaseUrl::Sqlite(path), None) => {
+                Arc::new(SqliteIndex::open(&path.display().to_string(), readers).await?)
+            }
+            (DatabaseUrl::Postgres(_), None) => {
+                return Err(postrider_storage::Error::Invalid(
+                    "not the URL of a database",
+                ));
+            }
+        };
+        Ok(index)
+    });
     let opened = open.await.map_err(|gone| storage("database", gone))?;
-    let index = opened.map_err(|error| storage("database", error))?;
-    Ok(Arc::new(index))
+    opened.map_err(|error| storage("database", error))
 }
 
 async fn open_store(

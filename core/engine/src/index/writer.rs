@@ -1,6 +1,7 @@
 //! The index writer: takes changes one by one, applies what waits in one transaction.
 //!
-//! While a batch commits, the next one gathers; so the more arrives together, the fewer commits each change costs.
+//! While as many batches commit as the index takes at once (SQLite one, PostgreSQL some), the next one gathers; so the more arrives
+//! together, the fewer commits each change costs.
 //!
 //! **Bounds.** The places of its handle bound what waits; a batch has at most [`BATCH`] changes.
 //! **On failure.** Open asks become [`Error::Unavailable`]: unknown, and harmless to repeat.
@@ -33,25 +34,27 @@ pub(super) struct Writer {
     index: Arc<dyn Index>,
     runtime: ServiceRuntime,
     waiting: Vec<Waiting>,
-    busy: bool,
+    /// Batches on their way, and how many there may be.
+    busy: usize,
+    writers: usize,
 }
 
 impl Writer {
     pub fn new(index: Arc<dyn Index>, runtime: ServiceRuntime) -> Self {
         Self {
+            writers: index.writers().max(1),
             index,
             runtime,
             waiting: Vec::new(),
-            busy: false,
+            busy: 0,
         }
     }
 
     fn commit(&mut self, context: &mut Context<Self>) {
         if self.waiting.is_empty() {
-            self.busy = false;
             return;
         }
-        self.busy = true;
+        self.busy += 1;
         let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
         let (changes, answers): (Vec<_>, Vec<_>) = std::mem::replace(&mut self.waiting, rest)
             .into_iter()
@@ -78,6 +81,7 @@ impl Writer {
                     }
                 }
             }
+            this.busy -= 1;
             this.commit(context);
         }));
     }
@@ -93,7 +97,7 @@ impl Handler<Apply> for Writer {
     fn handle(&mut self, Apply(change): Apply, context: &mut Self::Context) -> Self::Result {
         let (answer, waits) = oneshot::channel();
         self.waiting.push((change, answer));
-        if !self.busy {
+        if self.busy < self.writers {
             self.commit(context);
         }
         Box::pin(async move {

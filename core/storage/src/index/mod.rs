@@ -16,7 +16,8 @@ mod id;
 mod mailbox;
 mod memory;
 mod message;
-mod schema;
+mod news;
+mod postgres;
 mod sqlite;
 
 pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention};
@@ -32,7 +33,11 @@ pub use memory::MemoryIndex;
 pub use message::{
     BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, MailboxChanges, Message, NewBlob,
 };
+pub use news::News;
+pub use postgres::{Hearing, PostgresIndex, PostgresSettings};
 pub use sqlite::SqliteIndex;
+
+use tokio::sync::broadcast;
 
 use crate::Error;
 
@@ -137,8 +142,18 @@ pub trait Index: Send + Sync + 'static {
     /// A page of all bodies that the index names, by row, after `after`: for `fsck`.
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error>;
     /// A value that rises with every committed change of accounts, domains and aliases made by any process (for caches), and of
-    /// mailboxes made by other processes. Logins and what an account uses do not count. Cheap enough to ask a few times a second.
+    /// mailboxes made by other processes, where no [`News`] tell of them. Logins and what an account uses do not count. Cheap enough to
+    /// ask a few times a second.
     async fn generation(&self) -> Result<i64, Error>;
+    /// News of other processes from now on, in a back end that is told of them; who falls behind takes it for [`News::Anything`].
+    /// None where [`Index::generation`] has to be asked.
+    fn news(&self) -> Option<broadcast::Receiver<News>> {
+        None
+    }
+    /// How many batches of changes may well be applied at once.
+    fn writers(&self) -> usize {
+        1
+    }
 
     /// Applies changes in order in one transaction, each in a savepoint of its own: a refused one leaves no trace and hinders no other.
     /// When this returns, what succeeded is durable. If the commit fails every change gets [`Error::Unavailable`].

@@ -2,18 +2,20 @@
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, insert_into,
+    sql_types::{BigInt, Nullable},
 };
 
 use super::{
     account,
     fault::{Fault, number},
     mailbox::{self, Shift},
+    schema::{blob, message, summary},
+    sql::{Bind, rows},
 };
 use crate::{
     Error,
     index::{
-        Append, AppendAll, Appended, Flags, Mailbox, ModSeq, Outcome, Uid, check,
-        schema::{blob, message, summary},
+        AccountId, Append, AppendAll, Appended, Change, Flags, Mailbox, ModSeq, Outcome, Uid, check,
     },
 };
 
@@ -25,8 +27,17 @@ struct Known {
     birth_modseq: i64,
 }
 
-pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Appended, Fault> {
-    let (used, quota) = account::room(conn, change.account)?;
+/// Makes a change that is one.
+pub(super) fn make(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
+    match change {
+        Change::Append(one) => append(conn, one).map(Outcome::Appended),
+        Change::AppendAll(all) => append_all(conn, all),
+        _ => Err(Error::Invalid("not an append").into()),
+    }
+}
+
+fn append(conn: &mut SqliteConnection, change: &Append) -> Result<Appended, Fault> {
+    let (used, quota) = room(conn, change.account)?;
     let mailbox = mailbox::owned(conn, change.account, change.mailbox)?;
     let size = check::octets(change.blob.size)?;
     let known = known(conn, change, size)?;
@@ -69,11 +80,20 @@ pub(super) fn append(conn: &mut SqliteConnection, change: &Append) -> Result<App
     })
 }
 
+/// What an account uses, and its quota. `NotFound` if it is gone.
+fn room(conn: &mut SqliteConnection, id: AccountId) -> Result<(u64, Option<u64>), Fault> {
+    let found: Vec<(i64, Option<i64>)> = rows::<(BigInt, Nullable<BigInt>), _>(
+        conn,
+        "SELECT used_quota, quota FROM virtual_users WHERE id = ?",
+        &[Bind::Number(id.0)],
+    )?;
+    let (used, quota) = found.into_iter().next().ok_or(Error::NotFound("account"))?;
+    let quota = quota.map(|it| number(it, "quota")).transpose()?;
+    Ok((number(used, "used quota")?, quota))
+}
+
 /// All or none: who is refused takes the others back, because the batch gave this change one savepoint.
-pub(super) fn append_all(
-    conn: &mut SqliteConnection,
-    change: &AppendAll,
-) -> Result<Outcome, Fault> {
+fn append_all(conn: &mut SqliteConnection, change: &AppendAll) -> Result<Outcome, Fault> {
     let appended: Result<_, _> = change.appends.iter().map(|it| append(conn, it)).collect();
     Ok(Outcome::AllAppended(appended?))
 }

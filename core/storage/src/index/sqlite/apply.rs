@@ -3,14 +3,13 @@
 use diesel::{QueryResult, SqliteConnection};
 
 use super::{
-    account, alias, append, blob,
+    change,
     commits::Commits,
-    copy, domain, entry, expunge,
+    counter,
     fault::{Fault, trouble},
-    generation::{self, Foreign},
-    mailbox, mark, name, renew, restore, retention,
+    generation::Foreign,
+    mark,
     sql::run,
-    store,
 };
 use crate::{
     Error,
@@ -83,12 +82,12 @@ fn all(
     foreign.look(conn)?;
     let mut answers = Vec::with_capacity(changes.len());
     let mut generations = 0;
-    for change in changes {
+    for each in changes {
         word(conn, "SAVEPOINT change")?;
-        match one(conn, change) {
+        match change::make(conn, each) {
             Ok(outcome) => {
                 word(conn, "RELEASE change")?;
-                generations += i64::from(check::of_directory(change));
+                generations += i64::from(check::of_directory(each));
                 answers.push(Ok(outcome));
             }
             Err(Fault::Refused(error)) => {
@@ -100,44 +99,7 @@ fn all(
         }
     }
     if generations > 0 {
-        generation::raise(conn, "generation", generations)?;
+        counter::raise(conn, "generation", generations)?;
     }
     Ok(answers)
-}
-
-fn one(conn: &mut SqliteConnection, change: &Change) -> Result<Outcome, Fault> {
-    match change {
-        Change::AddDomain(it) => domain::add(conn, it),
-        Change::SetDomainActive(it) => domain::set_active(conn, it),
-        Change::RemoveDomain(it) => domain::remove(conn, it),
-        Change::AddAccounts(it) => account::add(conn, it),
-        Change::SetPassword(it) => account::set_password(conn, it),
-        Change::SetQuota(it) => account::set_quota(conn, it),
-        Change::SetRetention(it) => retention::set(conn, it),
-        Change::SetAccountActive(it) => account::set_active(conn, it),
-        Change::RemoveAccount(it) => account::remove(conn, it),
-        Change::TouchLogin(it) => account::touch_login(conn, it),
-        Change::AddAlias(it) => alias::add(conn, it),
-        Change::RemoveAlias(it) => alias::remove(conn, it),
-        Change::BindEntry(it) => entry::bind(conn, it),
-        Change::UnbindEntry(it) => entry::unbind(conn, it),
-        Change::RenameAccount(it) => account::rename(conn, it),
-        Change::SetEntryActive(it) => entry::set_active(conn, it),
-        Change::TakeLease(it) => entry::take_lease(conn, it),
-        Change::CreateMailbox(it) => name::create(conn, it),
-        Change::DeleteMailbox(it) => name::delete(conn, it),
-        Change::RenameMailbox(it) => name::rename(conn, it),
-        Change::RenewUidValidities(it) => renew::renew(conn, it),
-        Change::Subscribe(it) => mailbox::subscribe(conn, it),
-        Change::ClaimRecent(it) => mailbox::claim_recent(conn, it),
-        Change::Append(it) => append::append(conn, it).map(Outcome::Appended),
-        Change::AppendAll(it) => append::append_all(conn, it),
-        Change::Store(it) => store::store(conn, it),
-        Change::Copy(it) => copy::copy(conn, it),
-        Change::Expunge(it) => expunge::expunge(conn, it),
-        Change::Retrieved(it) => retention::retrieved(conn, it),
-        Change::Restore(it) => restore::restore(conn, it),
-        Change::Reap(it) => blob::reap(conn, it),
-        Change::Forget(it) => blob::forget(conn, it),
-    }
 }

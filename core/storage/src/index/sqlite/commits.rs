@@ -9,6 +9,7 @@ use diesel::{QueryResult, SqliteConnection};
 
 use super::{
     apply::{self, Ending},
+    counter,
     fault::{Fault, trouble},
     generation::{self, Foreign},
     mark::{self, Mark},
@@ -117,6 +118,6 @@ fn renew_once(
         return Ok(None);
     }
     renew::all(conn, now)?;
-    generation::raise(conn, "generation", 1)?;
+    counter::raise(conn, "generation", 1)?;
     mark::count_from(conn, marked).map(Some)
 }

@@ -1,20 +1,19 @@
-//! Whether something changed: a counter of the directory's changes, and a look at the commits of other processes.
+//! Whether something changed: a look at the commits of other processes.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use diesel::{
-    ExpressionMethods, QueryDsl, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
-    sql_query, sql_types::BigInt,
+    QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types::BigInt,
 };
 
 use super::{
     apply::{self, Ending},
     commits::Commits,
-    fault::{Fault, trouble},
+    counter,
+    fault::trouble,
     mark,
-    sql::{Bind, run},
 };
-use crate::{Error, index::schema::counter};
+use crate::Error;
 
 /// Counts commits of other processes.
 ///
@@ -60,31 +59,10 @@ impl Foreign {
     }
 }
 
-/// Changes of the directory by all processes.
-pub(super) fn own(conn: &mut SqliteConnection) -> Result<i64, Fault> {
-    Ok(counter::table
-        .filter(counter::name.eq("generation"))
-        .select(counter::value)
-        .get_result(conn)?)
-}
-
-/// Raises a counter by `by`; its new value.
-pub(super) fn raise(conn: &mut SqliteConnection, name: &str, by: i64) -> Result<i64, Fault> {
-    run(
-        conn,
-        "UPDATE counter SET value = value + ? WHERE name = ?",
-        &[Bind::Number(by), Bind::Text(name)],
-    )?;
-    Ok(counter::table
-        .filter(counter::name.eq(name))
-        .select(counter::value)
-        .get_result(conn)?)
-}
-
 /// Commits something, and so proves that changes can be made.
 pub(super) fn probe(conn: &mut SqliteConnection, commits: &Commits) -> Result<(), Error> {
     apply::begin(conn, "BEGIN IMMEDIATE").map_err(|it| trouble(&it))?;
-    match raise(conn, "probe", 1).and_then(|_| mark::count(conn)) {
+    match counter::raise(conn, "probe", 1).and_then(|_| mark::count(conn)) {
         Ok(counted) => commits.commit(conn, counted).map_err(|it| trouble(&it)),
         Err(fault) => {
             apply::end(conn, Ending::RollBack).map_err(|it| trouble(&it))?;

@@ -21,9 +21,9 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, Sqlite
 
 use super::{
     fault::Fault,
+    schema::counter,
     sql::{Bind, run},
 };
-use crate::index::schema::counter;
 
 /// A file beside the database.
 #[derive(Debug)]

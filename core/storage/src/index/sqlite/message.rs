@@ -9,6 +9,7 @@ use super::{
     blob::{self, BlobRow},
     fault::{Fault, number},
     mailbox,
+    schema::{expunged, mailbox as mailboxes, message},
     sql::{self, Bind, rows},
 };
 use crate::{
@@ -16,7 +17,6 @@ use crate::{
     index::{
         BlobId, BlobRef, Expunged, Flags, Mailbox, MailboxChanges, MailboxId, Message, ModSeq,
         Timestamp, Uid,
-        schema::{expunged, mailbox as mailboxes, message},
     },
 };
 
@@ -166,7 +166,7 @@ impl Which {
             }
             Self::Each(_) => {
                 let list = sql::uid_list(uids);
-                run(each, &[mailbox, mailbox, Bind::Text(&list)])?
+                run(each, &[mailbox, mailbox, Bind::Among(&list)])?
             }
         };
         let mut asked = Vec::with_capacity(found.len());
@@ -194,7 +194,7 @@ pub(super) fn summaries(
              AND m.uid BETWEEN ? AND ? ORDER BY m.uid",
             "SELECT m.uid, s.octets FROM message m JOIN summary s ON s.blob_id = m.blob_id \
              WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
-             AND m.uid IN (SELECT value FROM json_each(?)) ORDER BY m.uid",
+             AND m.uid ? ORDER BY m.uid",
         ),
         |text, binds| rows::<(BigInt, Binary), _>(conn, text, binds),
     )
@@ -237,7 +237,7 @@ pub(super) fn blobs(
              AND m.uid BETWEEN ? AND ? AND b.doomed IS NULL ORDER BY m.uid",
             "SELECT m.uid, b.id, b.key, b.size, b.sha256 FROM message m JOIN blob b ON b.id = m.blob_id \
              WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
-             AND m.uid IN (SELECT value FROM json_each(?)) AND b.doomed IS NULL ORDER BY m.uid",
+             AND m.uid ? AND b.doomed IS NULL ORDER BY m.uid",
         ),
         |text, binds| rows::<Columns, _>(conn, text, binds),
     )?;
@@ -250,7 +250,7 @@ pub(super) fn blobs(
                  AND e.uid BETWEEN ? AND ? AND b.doomed IS NULL ORDER BY e.uid",
                 "SELECT e.uid, b.id, b.key, b.size, b.sha256 FROM expunged e JOIN blob b ON b.id = e.blob_id \
                  WHERE e.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND e.mailbox_id = ? \
-                 AND e.uid IN (SELECT value FROM json_each(?)) AND b.doomed IS NULL ORDER BY e.uid",
+                 AND e.uid ? AND b.doomed IS NULL ORDER BY e.uid",
             ),
             |text, binds| rows::<Columns, _>(conn, text, binds),
         )?;

@@ -10,29 +10,72 @@
 //!
 //! Reads may be awaited on any runtime; changes work while the runtime does that opened the index.
 
-mod account;
-mod alias;
+/// How a statement names the index that SQLite, which keeps no statistics, would not choose.
+macro_rules! indexed_by {
+    ($index:literal) => {
+        concat!("INDEXED BY ", $index, " ")
+    };
+}
+
+/// Whether a message has `\Deleted`, as its index says it.
+macro_rules! deleted {
+    () => {
+        "flags & 8"
+    };
+}
+
+/// Two rows belong to one account: follows from their body, whose number is its key here.
+macro_rules! same_account {
+    ($one:literal, $other:literal) => {
+        ""
+    };
+}
+
 mod append;
 mod apply;
-mod blob;
 mod commits;
 mod connect;
-mod copy;
-mod domain;
-mod entry;
-mod expunge;
-mod fault;
 mod generation;
-mod mailbox;
 mod mark;
 mod message;
 mod moment;
-mod name;
 mod readers;
-mod renew;
-mod restore;
-mod retention;
 mod sql;
+
+// What PostgreSQL shares: each back end compiles these with its own `Conn`, `moment`, `sql` and macros.
+#[path = "../sql/account.rs"]
+mod account;
+#[path = "../sql/alias.rs"]
+mod alias;
+#[path = "../sql/blob.rs"]
+mod blob;
+#[path = "../sql/change.rs"]
+mod change;
+#[path = "../sql/copy.rs"]
+mod copy;
+#[path = "../sql/counter.rs"]
+mod counter;
+#[path = "../sql/domain.rs"]
+mod domain;
+#[path = "../sql/entry.rs"]
+mod entry;
+#[path = "../sql/expunge.rs"]
+mod expunge;
+#[path = "../sql/fault.rs"]
+mod fault;
+#[path = "../sql/mailbox.rs"]
+mod mailbox;
+#[path = "../sql/name.rs"]
+mod name;
+#[path = "../sql/renew.rs"]
+mod renew;
+#[path = "../sql/restore.rs"]
+mod restore;
+#[path = "../sql/retention.rs"]
+mod retention;
+#[path = "../sql/schema.rs"]
+mod schema;
+#[path = "../sql/store.rs"]
 mod store;
 
 #[cfg(test)]
@@ -57,6 +100,9 @@ use super::{
     Overdue, Retention, Timestamp, Uid,
 };
 use crate::Error;
+
+/// What statements run on.
+type Conn = SqliteConnection;
 
 /// The index in a SQLite file.
 pub struct SqliteIndex {
@@ -372,7 +418,7 @@ impl Index for SqliteIndex {
             };
             self.write_on(writer, look).await?;
         }
-        let own = self.read(generation::own).await?;
+        let own = self.read(|conn| counter::value(conn, "generation")).await?;
         Ok(own + self.commits.foreign.seen())
     }
 

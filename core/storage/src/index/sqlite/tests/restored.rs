@@ -172,7 +172,7 @@ async fn attack_44_a_failed_commit_is_written_over() {
         let index = index.clone();
         async move {
             let read = move |conn: &mut SqliteConnection| {
-                use crate::index::schema::counter;
+                use crate::index::sqlite::schema::counter;
                 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
                 Ok(counter::table
                     .filter(counter::name.eq(name))

@@ -1,19 +1,15 @@
 //! COPY and MOVE (RFC 9051 section 6.4.7, section 6.4.8). Bodies stay where they lie.
 
-use diesel::{
-    RunQueryDsl, SqliteConnection, sql_query,
-    sql_types::{BigInt, Text},
-};
-
 use super::{
-    account,
+    Conn, account,
     expunge::{self, Keep, Picked, Scope},
     fault::Fault,
-    mailbox, sql,
+    mailbox,
+    sql::{self, Bind},
 };
 use crate::index::{Copied, Copy, CopyMode, Flags, Mailbox, Outcome, Timestamp, Uid, check};
 
-pub(super) fn copy(conn: &mut SqliteConnection, change: &Copy) -> Result<Outcome, Fault> {
+pub(super) fn copy(conn: &mut Conn, change: &Copy) -> Result<Outcome, Fault> {
     let account = account::existing(conn, change.account)?;
     let from = mailbox::owned(conn, change.account, change.from)?;
     let to = mailbox::owned(conn, change.account, change.to)?;
@@ -36,7 +32,7 @@ pub(super) fn copy(conn: &mut SqliteConnection, change: &Copy) -> Result<Outcome
 
 /// Moves all messages of a mailbox to an empty one.
 pub(super) fn move_all(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     from: &Mailbox,
     to: &Mailbox,
     now: Timestamp,
@@ -47,12 +43,7 @@ pub(super) fn move_all(
 }
 
 /// Takes messages that moved out of their old mailbox, which is read again: it may be the one they moved to.
-fn drop_moved(
-    conn: &mut SqliteConnection,
-    from: &Mailbox,
-    uids: &[Uid],
-    now: Timestamp,
-) -> Result<(), Fault> {
+fn drop_moved(conn: &mut Conn, from: &Mailbox, uids: &[Uid], now: Timestamp) -> Result<(), Fault> {
     if !uids.is_empty() {
         let from = mailbox::selectable(conn, from.id)?;
         expunge::take(conn, &from, Scope::Among(uids), Keep::Trace, now)?;
@@ -62,7 +53,7 @@ fn drop_moved(
 
 /// Adds copies to a mailbox; their UIDs. The quota is the caller's matter.
 fn place(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     from: &Mailbox,
     to: &Mailbox,
     picked: &Picked,
@@ -75,20 +66,25 @@ fn place(
     let uid_next = check::uid_after(first, picked.uids.len())?;
     let modseq = mailbox::next_modseq(to)?;
     let flags = translated_flags(conn, from, to, picked.any_flags)?;
-    // `key` of json_each is the place in the list, so the new UIDs follow the order of the old ones.
-    sql_query(format!(
+    // `key` is the place in the list, so the new UIDs follow the order of the old ones.
+    let text = format!(
         "INSERT INTO message (account_id, mailbox_id, uid, modseq, flags, size, internal_date, save_date, blob_id) \
-         SELECT m.account_id, ?1, ?2 + j.key, ?3, {flags}, m.size, m.internal_date, ?4, m.blob_id \
-         FROM json_each(?5) j CROSS JOIN message m ON m.account_id = ?6 AND m.mailbox_id = ?7 AND m.uid = j.value"
-    ))
-    .bind::<BigInt, _>(to.id.0)
-    .bind::<BigInt, _>(i64::from(first))
-    .bind::<BigInt, _>(modseq)
-    .bind::<BigInt, _>(now.0)
-    .bind::<Text, _>(sql::uid_list(&picked.uids))
-    .bind::<BigInt, _>(from.account.0)
-    .bind::<BigInt, _>(from.id.0)
-    .execute(conn)?;
+         SELECT m.account_id, ?, ? + j.key, ?, {flags}, m.size, m.internal_date, ?, m.blob_id \
+         FROM ? j CROSS JOIN message m WHERE m.account_id = ? AND m.mailbox_id = ? AND m.uid = j.value"
+    );
+    sql::run_once(
+        conn,
+        &text,
+        &[
+            Bind::Number(to.id.0),
+            Bind::Number(first.into()),
+            Bind::Number(modseq),
+            Bind::Number(now.0),
+            Bind::Numbered(&sql::uid_list(&picked.uids)),
+            Bind::Number(from.account.0),
+            Bind::Number(from.id.0),
+        ],
+    )?;
     mailbox::advance(conn, to, picked.shift, uid_next, modseq)?;
     Ok((first..uid_next).map(Uid).collect())
 }
@@ -96,7 +92,7 @@ fn place(
 /// An SQL expression for the flags of a copy: keyword numbers belong to a mailbox, so each bit in use goes to where the other mailbox has
 /// that keyword. Made of numbers alone.
 fn translated_flags(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     from: &Mailbox,
     to: &Mailbox,
     any_flags: u64,
@@ -109,7 +105,10 @@ fn translated_flags(
         let bit = check::keyword_bit(number);
         if any_flags & bit != 0 {
             let there = mailbox::keyword_bits(conn, to, &[name], check::Unknown::Add)?;
-            expression.push_str(&format!(" | iif(m.flags & {bit}, {}, 0)", there.0));
+            expression.push_str(&format!(
+                " | CASE WHEN m.flags & {bit} <> 0 THEN {} ELSE 0 END",
+                there.0
+            ));
         }
     }
     Ok(format!("({expression})"))

@@ -1,9 +1,9 @@
 //! Bringing expunged messages back (I10).
 
-use diesel::{SqliteConnection, sql_types::BigInt};
+use diesel::sql_types::BigInt;
 
 use super::{
-    account,
+    Conn, account,
     expunge::Row,
     fault::{Fault, number},
     mailbox::{self, Shift},
@@ -11,17 +11,17 @@ use super::{
 };
 use crate::index::{Copied, Outcome, Restore, Uid, check};
 
-pub(super) fn restore(conn: &mut SqliteConnection, change: &Restore) -> Result<Outcome, Fault> {
+pub(super) fn restore(conn: &mut Conn, change: &Restore) -> Result<Outcome, Fault> {
     let account = account::existing(conn, change.account)?;
     let to = mailbox::owned(conn, change.account, change.to)?;
     let found: Vec<Row> = rows::<(BigInt, BigInt, BigInt), _>(
         conn,
         "SELECT uid, flags & ~8, size FROM expunged WHERE account_id = ? AND mailbox_id = ? AND recoverable \
-         AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+         AND uid ? ORDER BY uid",
         &[
             Bind::Number(change.account.0),
             Bind::Number(change.from.0),
-            Bind::Text(&sql::uid_list(&rising(&change.uids))),
+            Bind::Among(&sql::uid_list(&rising(&change.uids))),
         ],
     )?;
     let mut shift = Shift::default();
@@ -46,13 +46,13 @@ pub(super) fn restore(conn: &mut SqliteConnection, change: &Restore) -> Result<O
         conn,
         "INSERT INTO message (account_id, mailbox_id, uid, modseq, flags, size, internal_date, save_date, blob_id) \
          SELECT e.account_id, ?, ? + j.key, ?, e.flags & ~8, e.size, e.internal_date, ?, e.blob_id \
-         FROM json_each(?) j CROSS JOIN expunged e ON e.account_id = ? AND e.mailbox_id = ? AND e.uid = j.value",
+         FROM ? j CROSS JOIN expunged e WHERE e.account_id = ? AND e.mailbox_id = ? AND e.uid = j.value",
         &[
             Bind::Number(to.id.0),
             Bind::Number(first.into()),
             Bind::Number(modseq),
             Bind::Number(change.now.0),
-            Bind::Text(&list),
+            Bind::Numbered(&list),
             Bind::Number(change.account.0),
             Bind::Number(change.from.0),
         ],
@@ -60,12 +60,12 @@ pub(super) fn restore(conn: &mut SqliteConnection, change: &Restore) -> Result<O
     // The trace stays for who still has to hear that they went.
     run(
         conn,
-        "UPDATE expunged SET recoverable = 0 WHERE account_id = ? AND mailbox_id = ? \
-         AND uid IN (SELECT value FROM json_each(?))",
+        "UPDATE expunged SET recoverable = FALSE WHERE account_id = ? AND mailbox_id = ? \
+         AND uid ?",
         &[
             Bind::Number(change.account.0),
             Bind::Number(change.from.0),
-            Bind::Text(&list),
+            Bind::Among(&list),
         ],
     )?;
     mailbox::advance(conn, &to, shift, uid_next, modseq)?;

@@ -1,20 +1,19 @@
 //! Accounts: reads and changes of `virtual_users`.
 
-use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, insert_into,
-    sql_types::{BigInt, Nullable},
-    update,
-};
+use std::collections::BTreeSet;
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, insert_into, update};
 
 use super::{
-    alias,
+    Conn, alias,
     domain::{self, auth_text, auth_type},
     expunge::{self, Scope},
     fault::{Fault, number},
     mailbox,
     moment::Moment,
     name, retention,
-    sql::{Bind, rows, run},
+    schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
+    sql::{Bind, run},
 };
 use crate::{
     Error,
@@ -22,7 +21,6 @@ use crate::{
         Account, AccountId, AddAccounts, DomainId, FIRST_MAILBOXES, INBOX, NewAccount, Outcome,
         RemoveAccount, RenameAccount, SetAccountActive, SetPassword, SetQuota, Timestamp,
         TouchLogin, check,
-        schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
     },
 };
 
@@ -98,7 +96,7 @@ fn account(row: Row) -> Result<Account, Error> {
     })
 }
 
-pub(super) fn by_email(conn: &mut SqliteConnection, email: &str) -> Result<Option<Account>, Fault> {
+pub(super) fn by_email(conn: &mut Conn, email: &str) -> Result<Option<Account>, Fault> {
     let row: Option<Row> = rows!()
         .filter(virtual_users::email.eq(email))
         .get_result(conn)
@@ -106,7 +104,7 @@ pub(super) fn by_email(conn: &mut SqliteConnection, email: &str) -> Result<Optio
     Ok(row.map(account).transpose()?)
 }
 
-pub(super) fn by_id(conn: &mut SqliteConnection, id: AccountId) -> Result<Option<Account>, Fault> {
+pub(super) fn by_id(conn: &mut Conn, id: AccountId) -> Result<Option<Account>, Fault> {
     let row: Option<Row> = rows!()
         .filter(virtual_users::id.eq(id.0))
         .get_result(conn)
@@ -114,10 +112,7 @@ pub(super) fn by_id(conn: &mut SqliteConnection, id: AccountId) -> Result<Option
     Ok(row.map(account).transpose()?)
 }
 
-pub(super) fn all(
-    conn: &mut SqliteConnection,
-    domain: Option<&str>,
-) -> Result<Vec<Account>, Fault> {
+pub(super) fn all(conn: &mut Conn, domain: Option<&str>) -> Result<Vec<Account>, Fault> {
     let rows: Vec<Row> = match domain {
         Some(domain) => rows!()
             .filter(domains::domain_name.eq(domain))
@@ -129,7 +124,7 @@ pub(super) fn all(
 }
 
 /// The oldest account of a domain that may get mail.
-pub(super) fn first(conn: &mut SqliteConnection, domain: &str) -> Result<Option<Account>, Fault> {
+pub(super) fn first(conn: &mut Conn, domain: &str) -> Result<Option<Account>, Fault> {
     let row: Option<Row> = rows!()
         .filter(domains::domain_name.eq(domain))
         .filter(domains::is_active.eq(true))
@@ -141,27 +136,12 @@ pub(super) fn first(conn: &mut SqliteConnection, domain: &str) -> Result<Option<
 }
 
 /// The account of a change. `NotFound` if it is gone.
-pub(super) fn existing(conn: &mut SqliteConnection, id: AccountId) -> Result<Account, Fault> {
+pub(super) fn existing(conn: &mut Conn, id: AccountId) -> Result<Account, Fault> {
     Ok(by_id(conn, id)?.ok_or(Error::NotFound("account"))?)
 }
 
-/// What an account uses, and its quota. `NotFound` if it is gone.
-pub(super) fn room(
-    conn: &mut SqliteConnection,
-    id: AccountId,
-) -> Result<(u64, Option<u64>), Fault> {
-    let found: Vec<(i64, Option<i64>)> = rows::<(BigInt, Nullable<BigInt>), _>(
-        conn,
-        "SELECT used_quota, quota FROM virtual_users WHERE id = ?",
-        &[Bind::Number(id.0)],
-    )?;
-    let (used, quota) = found.into_iter().next().ok_or(Error::NotFound("account"))?;
-    let quota = quota.map(|it| number(it, "quota")).transpose()?;
-    Ok((number(used, "used quota")?, quota))
-}
-
 /// Adds to what an account uses; the caller has checked the quota (I4).
-pub(super) fn charge(conn: &mut SqliteConnection, id: AccountId, octets: i64) -> Result<(), Fault> {
+pub(super) fn charge(conn: &mut Conn, id: AccountId, octets: i64) -> Result<(), Fault> {
     run(
         conn,
         "UPDATE virtual_users SET used_quota = used_quota + ? WHERE id = ?",
@@ -170,7 +150,15 @@ pub(super) fn charge(conn: &mut SqliteConnection, id: AccountId, octets: i64) ->
     Ok(())
 }
 
-pub(super) fn add(conn: &mut SqliteConnection, change: &AddAccounts) -> Result<Outcome, Fault> {
+pub(super) fn add(conn: &mut Conn, change: &AddAccounts) -> Result<Outcome, Fault> {
+    // All are looked at before one is added: a number that was given is not given again, also if it is taken back.
+    let mut seen = BTreeSet::new();
+    for new in &change.accounts {
+        acceptable(conn, new)?;
+        if !seen.insert(&new.email) {
+            return Err(Error::Exists("account").into());
+        }
+    }
     let mut ids = Vec::with_capacity(change.accounts.len());
     for new in &change.accounts {
         ids.push(add_one(conn, new, change.now)?);
@@ -178,18 +166,26 @@ pub(super) fn add(conn: &mut SqliteConnection, change: &AddAccounts) -> Result<O
     Ok(Outcome::Accounts(ids))
 }
 
+/// The row of the domain of an account that can be added.
+fn acceptable(conn: &mut Conn, new: &NewAccount) -> Result<i64, Fault> {
+    let (_, domain) = check::address(&new.email)?;
+    check::column(new.password.as_deref(), "the password hash is too long")?;
+    new.quota.map(check::octets).transpose()?;
+    let domain = domain::id(conn, domain)?;
+    match by_email(conn, &new.email)? {
+        Some(_) => Err(Error::Exists("account").into()),
+        None => Ok(domain),
+    }
+}
+
 pub(super) fn add_one(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     new: &NewAccount,
     now: Timestamp,
 ) -> Result<AccountId, Fault> {
+    let domain_id = acceptable(conn, new)?;
     let (local, domain) = check::address(&new.email)?;
-    check::column(new.password.as_deref(), "the password hash is too long")?;
     let quota = new.quota.map(check::octets).transpose()?;
-    let domain_id = domain::id(conn, domain)?;
-    if by_email(conn, &new.email)?.is_some() {
-        return Err(Error::Exists("account").into());
-    }
     let used_before: i64 = counter::table
         .filter(counter::name.eq("uid_validity"))
         .select(counter::value)
@@ -208,7 +204,12 @@ pub(super) fn add_one(
         ))
         .returning(virtual_users::id)
         .get_result(conn)?;
-    let id = AccountId(id);
+    furnish(conn, AccountId(id), now)?;
+    Ok(AccountId(id))
+}
+
+/// Makes the mailboxes that every account begins with, all of them subscribed.
+pub(super) fn furnish(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<(), Fault> {
     let first = FIRST_MAILBOXES.iter().map(|(name, it)| (*name, Some(*it)));
     for (name, special_use) in std::iter::once((INBOX, None)).chain(first) {
         name::insert(conn, id, name, special_use, now)?;
@@ -219,13 +220,10 @@ pub(super) fn add_one(
             ))
             .execute(conn)?;
     }
-    Ok(id)
+    Ok(())
 }
 
-pub(super) fn set_password(
-    conn: &mut SqliteConnection,
-    change: &SetPassword,
-) -> Result<Outcome, Fault> {
+pub(super) fn set_password(conn: &mut Conn, change: &SetPassword) -> Result<Outcome, Fault> {
     check::column(change.password.as_deref(), "the password hash is too long")?;
     let account = existing(conn, change.account)?;
     if change.only_if.is_some() && change.only_if != account.password {
@@ -241,7 +239,7 @@ pub(super) fn set_password(
     Ok(Outcome::Done)
 }
 
-pub(super) fn set_quota(conn: &mut SqliteConnection, change: &SetQuota) -> Result<Outcome, Fault> {
+pub(super) fn set_quota(conn: &mut Conn, change: &SetQuota) -> Result<Outcome, Fault> {
     let quota = change.quota.map(check::octets).transpose()?;
     existing(conn, change.account)?;
     update(virtual_users::table.find(change.account.0))
@@ -253,10 +251,7 @@ pub(super) fn set_quota(conn: &mut SqliteConnection, change: &SetQuota) -> Resul
     Ok(Outcome::Done)
 }
 
-pub(super) fn set_active(
-    conn: &mut SqliteConnection,
-    change: &SetAccountActive,
-) -> Result<Outcome, Fault> {
+pub(super) fn set_active(conn: &mut Conn, change: &SetAccountActive) -> Result<Outcome, Fault> {
     existing(conn, change.account)?;
     update(virtual_users::table.find(change.account.0))
         .set((
@@ -268,10 +263,7 @@ pub(super) fn set_active(
     Ok(Outcome::Done)
 }
 
-pub(super) fn rename(
-    conn: &mut SqliteConnection,
-    change: &RenameAccount,
-) -> Result<Outcome, Fault> {
+pub(super) fn rename(conn: &mut Conn, change: &RenameAccount) -> Result<Outcome, Fault> {
     let (_, domain) = check::address(&change.email)?;
     let domain = domain::id(conn, domain)?;
     let account = existing(conn, change.account)?;
@@ -292,10 +284,7 @@ pub(super) fn rename(
     Ok(Outcome::Done)
 }
 
-pub(super) fn touch_login(
-    conn: &mut SqliteConnection,
-    change: &TouchLogin,
-) -> Result<Outcome, Fault> {
+pub(super) fn touch_login(conn: &mut Conn, change: &TouchLogin) -> Result<Outcome, Fault> {
     let account = existing(conn, change.account)?;
     let noted = account
         .last_login
@@ -308,10 +297,7 @@ pub(super) fn touch_login(
     Ok(Outcome::Done)
 }
 
-pub(super) fn remove(
-    conn: &mut SqliteConnection,
-    change: &RemoveAccount,
-) -> Result<Outcome, Fault> {
+pub(super) fn remove(conn: &mut Conn, change: &RemoveAccount) -> Result<Outcome, Fault> {
     let id = change.account;
     existing(conn, id)?;
     for mailbox in mailbox::all(conn, id)? {
@@ -327,8 +313,8 @@ pub(super) fn remove(
     diesel::delete(mailboxes::table.filter(mailboxes::account_id.eq(id.0))).execute(conn)?;
     run(
         conn,
-        "UPDATE counter SET value = max(value, (SELECT last_uid_validity FROM virtual_users WHERE id = ?)) \
-         WHERE name = 'uid_validity'",
+        "UPDATE counter SET value = u.last_uid_validity FROM virtual_users u \
+         WHERE u.id = ? AND name = 'uid_validity' AND value < u.last_uid_validity",
         &[Bind::Number(id.0)],
     )?;
     diesel::delete(virtual_users::table.find(id.0)).execute(conn)?;

@@ -5,20 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection};
+use diesel::{
+    ExpressionMethods, QueryDsl, RunQueryDsl,
+    sql_types::{BigInt, Bool},
+};
 
 use super::{
+    Conn, counter,
     fault::{Fault, number},
-    generation,
-    sql::{self, Bind, run},
+    schema::blob,
+    sql::{self, Bind, rows, run},
 };
 use crate::{
     Error,
     blob::BlobKey,
-    index::{
-        BlobId, BlobRef, Doomed, Forget, Outcome, Reap,
-        schema::{blob, expunged},
-    },
+    index::{BlobId, BlobRef, Doomed, Forget, Outcome, Reap},
 };
 
 /// What a [`BlobRef`] needs of a row of `blob`.
@@ -38,11 +39,7 @@ fn key(text: &str) -> Result<BlobKey, Error> {
     BlobKey::parse(text).map_err(|_| Error::Corrupt(format!("key of a body is {text:?}")))
 }
 
-pub(super) fn page(
-    conn: &mut SqliteConnection,
-    after: BlobId,
-    limit: u32,
-) -> Result<Vec<BlobRef>, Fault> {
+pub(super) fn page(conn: &mut Conn, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Fault> {
     let rows: Vec<BlobRow> = blob::table
         .filter(blob::id.gt(after.0))
         .filter(blob::doomed.is_null())
@@ -53,17 +50,22 @@ pub(super) fn page(
     Ok(rows.into_iter().map(read).collect::<Result<_, _>>()?)
 }
 
-pub(super) fn reap(conn: &mut SqliteConnection, change: &Reap) -> Result<Outcome, Fault> {
-    let round = generation::raise(conn, "reap", 1)?;
+pub(super) fn reap(conn: &mut Conn, change: &Reap) -> Result<Outcome, Fault> {
+    let round = counter::raise(conn, "reap", 1)?;
     let released = give_up(conn, change)?;
     run(
         conn,
-        "UPDATE blob SET doomed = ? WHERE id IN (SELECT value FROM json_each(?)) AND doomed IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM message WHERE blob_id = blob.id) \
-         AND NOT EXISTS (SELECT 1 FROM expunged WHERE blob_id = blob.id AND recoverable)",
+        concat!(
+            "UPDATE blob SET doomed = ? WHERE id ? AND doomed IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM message m WHERE ",
+            same_account!("m", "blob"),
+            "m.blob_id = blob.id) AND NOT EXISTS (SELECT 1 FROM expunged e WHERE ",
+            same_account!("e", "blob"),
+            "e.blob_id = blob.id AND e.recoverable)",
+        ),
         &[
             Bind::Number(2 * round),
-            Bind::Text(&sql::list(released.into_iter())),
+            Bind::Among(&sql::list(released.into_iter())),
         ],
     )?;
     let rows: Vec<(i64, String)> = blob::table
@@ -75,10 +77,10 @@ pub(super) fn reap(conn: &mut SqliteConnection, change: &Reap) -> Result<Outcome
     // Who was offered goes to the end of the line, so that a body which the store cannot delete holds nobody up.
     run(
         conn,
-        "UPDATE blob SET doomed = ? WHERE id IN (SELECT value FROM json_each(?))",
+        "UPDATE blob SET doomed = ? WHERE id ?",
         &[
             Bind::Number(2 * round + 1),
-            Bind::Text(&sql::list(rows.iter().map(|(id, _)| *id))),
+            Bind::Among(&sql::list(rows.iter().map(|(id, _)| *id))),
         ],
     )?;
     let doomed = |(id, text): (i64, String)| {
@@ -92,38 +94,35 @@ pub(super) fn reap(conn: &mut SqliteConnection, change: &Reap) -> Result<Outcome
 }
 
 /// Removes what was expunged before the time from the log; the bodies that were held by it.
-fn give_up(conn: &mut SqliteConnection, change: &Reap) -> Result<BTreeSet<i64>, Fault> {
-    type Row = (i64, i64, i64, i64, bool, i64);
-    let rows: Vec<Row> = expunged::table
-        .filter(expunged::expunged_at.lt(change.before.0))
-        .order((
-            expunged::expunged_at,
-            expunged::account_id,
-            expunged::mailbox_id,
-            expunged::uid,
-        ))
-        .limit(change.limit.into())
-        .select((
-            expunged::account_id,
-            expunged::mailbox_id,
-            expunged::uid,
-            expunged::modseq,
-            expunged::recoverable,
-            expunged::blob_id,
-        ))
-        .load(conn)?;
+fn give_up(conn: &mut Conn, change: &Reap) -> Result<BTreeSet<i64>, Fault> {
+    let oldest = rows::<(BigInt,), (i64,)>(
+        conn,
+        "SELECT account_id FROM expunged WHERE expunged_at < ? \
+         ORDER BY expunged_at, account_id, mailbox_id, uid LIMIT ?",
+        &[
+            Bind::Number(change.before.0),
+            Bind::Number(change.limit.into()),
+        ],
+    )?;
+    // Nobody may bring back or copy meanwhile what they hold.
+    let accounts: BTreeSet<i64> = oldest.into_iter().map(|(account,)| account).collect();
+    sql::lock_accounts(conn, &accounts)?;
+    type Row = (i64, i64, i64, bool, i64);
+    let gone: Vec<Row> = rows::<(BigInt, BigInt, BigInt, Bool, BigInt), _>(
+        conn,
+        "DELETE FROM expunged WHERE (account_id, mailbox_id, uid) IN ( \
+            SELECT account_id, mailbox_id, uid FROM expunged WHERE expunged_at < ? AND +account_id ? \
+            ORDER BY expunged_at, account_id, mailbox_id, uid LIMIT ?) \
+         RETURNING account_id, mailbox_id, modseq, recoverable, blob_id",
+        &[
+            Bind::Number(change.before.0),
+            Bind::Among(&sql::list(accounts.into_iter())),
+            Bind::Number(change.limit.into()),
+        ],
+    )?;
     let mut floors: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     let mut released = BTreeSet::new();
-    for (account, mailbox, uid, modseq, recoverable, blob) in rows {
-        run(
-            conn,
-            "DELETE FROM expunged WHERE account_id = ? AND mailbox_id = ? AND uid = ?",
-            &[
-                Bind::Number(account),
-                Bind::Number(mailbox),
-                Bind::Number(uid),
-            ],
-        )?;
+    for (account, mailbox, modseq, recoverable, blob) in gone {
         let floor = floors.entry((account, mailbox)).or_default();
         *floor = modseq.max(*floor);
         if recoverable {
@@ -133,22 +132,23 @@ fn give_up(conn: &mut SqliteConnection, change: &Reap) -> Result<BTreeSet<i64>, 
     for ((account, mailbox), floor) in floors {
         run(
             conn,
-            "UPDATE mailbox SET vanished_floor = max(vanished_floor, ?) WHERE account_id = ? AND id = ?",
+            "UPDATE mailbox SET vanished_floor = ? WHERE account_id = ? AND id = ? AND vanished_floor < ?",
             &[
                 Bind::Number(floor),
                 Bind::Number(account),
                 Bind::Number(mailbox),
+                Bind::Number(floor),
             ],
         )?;
     }
     Ok(released)
 }
 
-pub(super) fn forget(conn: &mut SqliteConnection, change: &Forget) -> Result<Outcome, Fault> {
+pub(super) fn forget(conn: &mut Conn, change: &Forget) -> Result<Outcome, Fault> {
     run(
         conn,
-        "DELETE FROM blob WHERE id IN (SELECT value FROM json_each(?)) AND doomed IS NOT NULL",
-        &[Bind::Text(&sql::list(change.blobs.iter().map(|it| it.0)))],
+        "DELETE FROM blob WHERE id ? AND doomed IS NOT NULL",
+        &[Bind::Among(&sql::list(change.blobs.iter().map(|it| it.0)))],
     )?;
     Ok(Outcome::Done)
 }

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
-    SqliteConnection, delete, dsl::exists, insert_into, select, update,
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, delete,
+    dsl::exists, insert_into, select, update,
 };
 
-use super::{account, domain, fault::Fault, moment::Moment};
+use super::{
+    Conn, account, domain,
+    fault::Fault,
+    moment::Moment,
+    schema::{directory_entry, lease, virtual_aliases, virtual_users},
+};
 use crate::{
     Error,
     index::{
         AccountId, AuthType, BindEntry, BindTo, DirectoryEntry, NewEntry, Outcome, SetEntryActive,
         TakeLease, Timestamp, UnbindEntry, check,
-        schema::{directory_entry, lease, virtual_aliases, virtual_users},
     },
 };
 
@@ -42,7 +46,7 @@ fn entry(row: Row, aliases: Vec<String>) -> DirectoryEntry {
 }
 
 /// Sources of the aliases that came from an account's entry.
-fn aliases(conn: &mut SqliteConnection, account: i64) -> Result<Vec<String>, Fault> {
+fn aliases(conn: &mut Conn, account: i64) -> Result<Vec<String>, Fault> {
     Ok(virtual_aliases::table
         .filter(virtual_aliases::directory_account.eq(account))
         .select(virtual_aliases::source)
@@ -50,7 +54,7 @@ fn aliases(conn: &mut SqliteConnection, account: i64) -> Result<Vec<String>, Fau
         .load(conn)?)
 }
 
-fn whole(conn: &mut SqliteConnection, row: Option<Row>) -> Result<Option<DirectoryEntry>, Fault> {
+fn whole(conn: &mut Conn, row: Option<Row>) -> Result<Option<DirectoryEntry>, Fault> {
     let Some(row) = row else {
         return Ok(None);
     };
@@ -59,7 +63,7 @@ fn whole(conn: &mut SqliteConnection, row: Option<Row>) -> Result<Option<Directo
 }
 
 pub(super) fn by_id(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     source: &str,
     stable_id: &str,
 ) -> Result<Option<DirectoryEntry>, Fault> {
@@ -71,10 +75,7 @@ pub(super) fn by_id(
     whole(conn, row)
 }
 
-pub(super) fn of(
-    conn: &mut SqliteConnection,
-    account: AccountId,
-) -> Result<Option<DirectoryEntry>, Fault> {
+pub(super) fn of(conn: &mut Conn, account: AccountId) -> Result<Option<DirectoryEntry>, Fault> {
     let row = directory_entry::table
         .find(account.0)
         .get_result(conn)
@@ -82,7 +83,7 @@ pub(super) fn of(
     whole(conn, row)
 }
 
-pub(super) fn all(conn: &mut SqliteConnection, source: &str) -> Result<Vec<DirectoryEntry>, Fault> {
+pub(super) fn all(conn: &mut Conn, source: &str) -> Result<Vec<DirectoryEntry>, Fault> {
     let brought: Vec<(Option<i64>, String)> = virtual_aliases::table
         .filter(virtual_aliases::directory_account.is_not_null())
         .select((virtual_aliases::directory_account, virtual_aliases::source))
@@ -106,7 +107,7 @@ pub(super) fn all(conn: &mut SqliteConnection, source: &str) -> Result<Vec<Direc
     Ok(rows.into_iter().map(whole).collect())
 }
 
-pub(super) fn bind(conn: &mut SqliteConnection, change: &BindEntry) -> Result<Outcome, Fault> {
+pub(super) fn bind(conn: &mut Conn, change: &BindEntry) -> Result<Outcome, Fault> {
     check::entry(&change.entry)?;
     let id = match &change.to {
         BindTo::Existing(id) => *id,
@@ -146,12 +147,7 @@ pub(super) fn bind(conn: &mut SqliteConnection, change: &BindEntry) -> Result<Ou
 }
 
 /// Makes the aliases that came from an entry those that it names now.
-fn set_aliases(
-    conn: &mut SqliteConnection,
-    id: AccountId,
-    email: &str,
-    new: &NewEntry,
-) -> Result<(), Fault> {
+fn set_aliases(conn: &mut Conn, id: AccountId, email: &str, new: &NewEntry) -> Result<(), Fault> {
     let before: BTreeSet<String> = aliases(conn, id.0)?.into_iter().collect();
     let wanted: BTreeSet<&str> = new.aliases.iter().map(String::as_str).collect();
     for gone in before.iter().filter(|it| !wanted.contains(it.as_str())) {
@@ -185,7 +181,7 @@ fn set_aliases(
     Ok(())
 }
 
-pub(super) fn unbind(conn: &mut SqliteConnection, change: &UnbindEntry) -> Result<Outcome, Fault> {
+pub(super) fn unbind(conn: &mut Conn, change: &UnbindEntry) -> Result<Outcome, Fault> {
     let account = change.account.0;
     if delete(directory_entry::table.find(account)).execute(conn)? == 0 {
         return Err(Error::NotFound("directory entry").into());
@@ -195,10 +191,7 @@ pub(super) fn unbind(conn: &mut SqliteConnection, change: &UnbindEntry) -> Resul
     Ok(Outcome::Done)
 }
 
-pub(super) fn set_active(
-    conn: &mut SqliteConnection,
-    change: &SetEntryActive,
-) -> Result<Outcome, Fault> {
+pub(super) fn set_active(conn: &mut Conn, change: &SetEntryActive) -> Result<Outcome, Fault> {
     let disabled = (!change.active).then_some(change.now.0);
     let noted = update(directory_entry::table.find(change.account.0))
         .set(directory_entry::disabled_at.eq(disabled))
@@ -216,10 +209,7 @@ pub(super) fn set_active(
     Ok(Outcome::Done)
 }
 
-pub(super) fn take_lease(
-    conn: &mut SqliteConnection,
-    change: &TakeLease,
-) -> Result<Outcome, Fault> {
+pub(super) fn take_lease(conn: &mut Conn, change: &TakeLease) -> Result<Outcome, Fault> {
     check::lease(&change.name)?;
     check::lease(&change.holder)?;
     let held: Option<(String, i64)> = lease::table

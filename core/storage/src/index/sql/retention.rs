@@ -1,21 +1,20 @@
 //! How long messages stay that POP3 has retrieved.
 
-use diesel::{
-    ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection, sql_types::BigInt, update,
-};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_types::BigInt, update};
 
 use super::{
-    account,
+    Conn, account,
     fault::{Fault, number},
     mailbox,
     moment::Moment,
+    schema::virtual_users,
     sql::{self, Bind, rows, run},
 };
 use crate::{
     Error,
     index::{
         AccountId, INBOX, MailboxId, Outcome, Overdue, Retention, Retrieved, SetRetention,
-        Timestamp, Uid, check, schema::virtual_users,
+        Timestamp, Uid, check,
     },
 };
 
@@ -35,7 +34,7 @@ pub(super) fn read(days: i64) -> Result<Retention, Error> {
     }
 }
 
-pub(super) fn set(conn: &mut SqliteConnection, change: &SetRetention) -> Result<Outcome, Fault> {
+pub(super) fn set(conn: &mut Conn, change: &SetRetention) -> Result<Outcome, Fault> {
     change.retention.map(check::retention).transpose()?;
     account::existing(conn, change.account)?;
     update(virtual_users::table.find(change.account.0))
@@ -47,24 +46,24 @@ pub(super) fn set(conn: &mut SqliteConnection, change: &SetRetention) -> Result<
     Ok(Outcome::Done)
 }
 
-pub(super) fn retrieved(conn: &mut SqliteConnection, change: &Retrieved) -> Result<Outcome, Fault> {
+pub(super) fn retrieved(conn: &mut Conn, change: &Retrieved) -> Result<Outcome, Fault> {
     let mailbox = mailbox::owned(conn, change.account, change.mailbox)?;
     run(
         conn,
         "UPDATE message SET retrieved_at = ? WHERE account_id = ? AND mailbox_id = ? \
-         AND uid IN (SELECT value FROM json_each(?)) AND retrieved_at IS NULL",
+         AND uid ? AND retrieved_at IS NULL",
         &[
             Bind::Number(change.now.0),
             Bind::Number(mailbox.account.0),
             Bind::Number(mailbox.id.0),
-            Bind::Text(&sql::uid_list(&change.uids)),
+            Bind::Among(&sql::uid_list(&change.uids)),
         ],
     )?;
     Ok(Outcome::Done)
 }
 
 pub(super) fn overdue(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     default: Retention,
     after: AccountId,
     now: Timestamp,
@@ -72,14 +71,16 @@ pub(super) fn overdue(
 ) -> Result<Vec<Overdue>, Fault> {
     let found: Vec<(i64, i64, i64)> = rows::<(BigInt, BigInt, BigInt), _>(
         conn,
-        "SELECT m.account_id, m.mailbox_id, m.uid \
-         FROM message m INDEXED BY message_retrieved \
-         JOIN virtual_users u ON u.id = m.account_id \
+        concat!(
+            "SELECT m.account_id, m.mailbox_id, m.uid FROM message m ",
+            indexed_by!("message_retrieved"),
+            "JOIN virtual_users u ON u.id = m.account_id \
          JOIN mailbox b ON b.account_id = m.account_id AND b.id = m.mailbox_id \
          WHERE m.account_id > ? AND m.retrieved_at IS NOT NULL AND b.name = ? \
          AND coalesce(u.pop3_retention, ?) > 0 \
          AND m.retrieved_at <= ? - coalesce(u.pop3_retention, ?) * 86400000000 \
          ORDER BY m.account_id, m.mailbox_id, m.uid LIMIT ?",
+        ),
         &[
             Bind::Number(after.0),
             Bind::Text(INBOX),

@@ -3,31 +3,24 @@
 //! **Invariants.** The parents of every name stand as rows. A mailbox that is deleted is never given again: what stays or comes
 //! under its name is another row with another UIDVALIDITY.
 
-use diesel::{
-    ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection, dsl::exists, insert_into, select,
-    update,
-};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, dsl::exists, insert_into, select, update};
 
 use super::{
-    account, copy,
+    Conn, account, copy, counter,
     expunge::{self, Scope},
     fault::{Fault, number},
-    generation,
     mailbox::{self, special_use_text},
+    schema::{mailbox as mailboxes, virtual_users},
 };
 use crate::{
     Error,
     index::{
         AccountId, CreateMailbox, DeleteMailbox, INBOX, Mailbox, MailboxId, Outcome, RenameMailbox,
         SpecialUse, Timestamp, check,
-        schema::{mailbox as mailboxes, virtual_users},
     },
 };
 
-pub(super) fn create(
-    conn: &mut SqliteConnection,
-    change: &CreateMailbox,
-) -> Result<Outcome, Fault> {
+pub(super) fn create(conn: &mut Conn, change: &CreateMailbox) -> Result<Outcome, Fault> {
     check::mailbox_name(&change.name)?;
     account::existing(conn, change.account)?;
     let same = mailbox::by_name(conn, change.account, &change.name)?;
@@ -66,7 +59,7 @@ pub(super) fn create(
 
 /// Makes the missing parents of a name, if there is room for them and `more` mailboxes.
 fn make_parents(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     account: AccountId,
     name: &str,
     more: u64,
@@ -92,7 +85,7 @@ fn make_parents(
 
 /// Adds an empty mailbox; the caller has checked its name.
 pub(super) fn insert(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     account: AccountId,
     name: &str,
     special_use: Option<SpecialUse>,
@@ -106,7 +99,7 @@ pub(super) fn insert(
     update(virtual_users::table.find(account.0))
         .set(virtual_users::last_uid_validity.eq(i64::from(uid_validity)))
         .execute(conn)?;
-    let id = generation::raise(conn, "mailbox", 1)?;
+    let id = counter::raise(conn, "mailbox", 1)?;
     insert_into(mailboxes::table)
         .values((
             mailboxes::account_id.eq(account.0),
@@ -129,10 +122,7 @@ pub(super) fn insert(
     Ok(MailboxId(id))
 }
 
-pub(super) fn delete(
-    conn: &mut SqliteConnection,
-    change: &DeleteMailbox,
-) -> Result<Outcome, Fault> {
+pub(super) fn delete(conn: &mut Conn, change: &DeleteMailbox) -> Result<Outcome, Fault> {
     if change.name == INBOX {
         return Err(Error::Invalid("INBOX cannot be deleted").into());
     }
@@ -159,17 +149,13 @@ pub(super) fn delete(
     Ok(Outcome::Done)
 }
 
-fn delete_row(conn: &mut SqliteConnection, mailbox: &Mailbox) -> Result<(), Fault> {
+fn delete_row(conn: &mut Conn, mailbox: &Mailbox) -> Result<(), Fault> {
     diesel::delete(mailboxes::table.find((mailbox.account.0, mailbox.id.0))).execute(conn)?;
     Ok(())
 }
 
 /// Identifiers and names of all mailboxes below a name.
-fn children(
-    conn: &mut SqliteConnection,
-    account: AccountId,
-    name: &str,
-) -> Result<Vec<(i64, String)>, Fault> {
+fn children(conn: &mut Conn, account: AccountId, name: &str) -> Result<Vec<(i64, String)>, Fault> {
     // All that begins with the name and the delimiter lies before the name and the character after the delimiter.
     let (from, to) = (format!("{name}/"), format!("{name}0"));
     Ok(mailboxes::table
@@ -181,10 +167,7 @@ fn children(
         .load(conn)?)
 }
 
-pub(super) fn rename(
-    conn: &mut SqliteConnection,
-    change: &RenameMailbox,
-) -> Result<Outcome, Fault> {
+pub(super) fn rename(conn: &mut Conn, change: &RenameMailbox) -> Result<Outcome, Fault> {
     check::renaming(&change.from, &change.to)?;
     let from = mailbox::by_name(conn, change.account, &change.from)?;
     let from = from.ok_or(Error::NotFound("mailbox"))?;

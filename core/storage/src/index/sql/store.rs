@@ -1,15 +1,16 @@
 //! STORE: flags (RFC 9051 section 6.4.6, RFC 7162 section 3.1.3).
 
-use diesel::{SqliteConnection, sql_types::BigInt};
+use diesel::sql_types::BigInt;
 
 use super::{
+    Conn,
     fault::{Fault, number},
     mailbox::{self, Shift},
     sql::{self, Bind, rows, run},
 };
 use crate::index::{Flags, Outcome, Store, StoreMode, Stored, Uid, check};
 
-pub(super) fn store(conn: &mut SqliteConnection, change: &Store) -> Result<Outcome, Fault> {
+pub(super) fn store(conn: &mut Conn, change: &Store) -> Result<Outcome, Fault> {
     let mailbox = mailbox::selectable(conn, change.mailbox)?;
     let unknown = match change.mode {
         StoreMode::Remove => check::Unknown::PassOver,
@@ -20,11 +21,11 @@ pub(super) fn store(conn: &mut SqliteConnection, change: &Store) -> Result<Outco
     let found: Vec<(i64, i64, i64)> = rows::<(BigInt, BigInt, BigInt), _>(
         conn,
         "SELECT uid, modseq, flags FROM message WHERE account_id = ? AND mailbox_id = ? \
-         AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+         AND uid ? ORDER BY uid",
         &[
             Bind::Number(mailbox.account.0),
             Bind::Number(mailbox.id.0),
-            Bind::Text(&sql::uid_list(&change.uids)),
+            Bind::Among(&sql::uid_list(&change.uids)),
         ],
     )?;
     let mut modified = Vec::new();
@@ -56,15 +57,15 @@ pub(super) fn store(conn: &mut SqliteConnection, change: &Store) -> Result<Outco
     let text = match change.mode {
         StoreMode::Replace => {
             "UPDATE message SET flags = ?, modseq = ? \
-             WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
+             WHERE account_id = ? AND mailbox_id = ? AND uid ?"
         }
         StoreMode::Add => {
             "UPDATE message SET flags = flags | ?, modseq = ? \
-             WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
+             WHERE account_id = ? AND mailbox_id = ? AND uid ?"
         }
         StoreMode::Remove => {
             "UPDATE message SET flags = flags & ~?, modseq = ? \
-             WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))"
+             WHERE account_id = ? AND mailbox_id = ? AND uid ?"
         }
     };
     run(
@@ -75,7 +76,7 @@ pub(super) fn store(conn: &mut SqliteConnection, change: &Store) -> Result<Outco
             Bind::Number(modseq),
             Bind::Number(mailbox.account.0),
             Bind::Number(mailbox.id.0),
-            Bind::Text(&sql::uid_list(&changed)),
+            Bind::Among(&sql::uid_list(&changed)),
         ],
     )?;
     mailbox::advance(conn, &mailbox, shift, mailbox.uid_next.0, modseq)?;

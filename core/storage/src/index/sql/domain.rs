@@ -1,17 +1,19 @@
 //! Domains: reads and changes of `domains`.
 
 use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, dsl::exists,
-    insert_into, select, update,
+    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, dsl::exists, insert_into, select,
+    update,
 };
 
-use super::{fault::Fault, moment::Moment};
+use super::{
+    Conn,
+    fault::Fault,
+    moment::Moment,
+    schema::{domains, virtual_aliases, virtual_users},
+};
 use crate::{
     Error,
-    index::{
-        AddDomain, AuthType, Domain, DomainId, Outcome, RemoveDomain, SetDomainActive, check,
-        schema::{domains, virtual_aliases, virtual_users},
-    },
+    index::{AddDomain, AuthType, Domain, DomainId, Outcome, RemoveDomain, SetDomainActive, check},
 };
 
 type Row = (
@@ -56,7 +58,7 @@ pub(super) fn auth_text(auth: AuthType) -> &'static str {
     }
 }
 
-pub(super) fn by_name(conn: &mut SqliteConnection, name: &str) -> Result<Option<Domain>, Fault> {
+pub(super) fn by_name(conn: &mut Conn, name: &str) -> Result<Option<Domain>, Fault> {
     let row: Option<Row> = domains::table
         .filter(domains::domain_name.eq(name))
         .get_result(conn)
@@ -64,13 +66,13 @@ pub(super) fn by_name(conn: &mut SqliteConnection, name: &str) -> Result<Option<
     Ok(row.map(domain).transpose()?)
 }
 
-pub(super) fn all(conn: &mut SqliteConnection) -> Result<Vec<Domain>, Fault> {
+pub(super) fn all(conn: &mut Conn) -> Result<Vec<Domain>, Fault> {
     let rows: Vec<Row> = domains::table.order(domains::domain_name).load(conn)?;
     Ok(rows.into_iter().map(domain).collect::<Result<_, _>>()?)
 }
 
 /// The row of a domain. `NotFound` if there is none.
-pub(super) fn id(conn: &mut SqliteConnection, name: &str) -> Result<i64, Fault> {
+pub(super) fn id(conn: &mut Conn, name: &str) -> Result<i64, Fault> {
     let id = domains::table
         .filter(domains::domain_name.eq(name))
         .select(domains::id)
@@ -79,7 +81,7 @@ pub(super) fn id(conn: &mut SqliteConnection, name: &str) -> Result<i64, Fault> 
     Ok(id.ok_or(Error::NotFound("domain"))?)
 }
 
-pub(super) fn add(conn: &mut SqliteConnection, change: &AddDomain) -> Result<Outcome, Fault> {
+pub(super) fn add(conn: &mut Conn, change: &AddDomain) -> Result<Outcome, Fault> {
     check::domain_name(&change.name)?;
     check::column(change.ldap_base_dn.as_deref(), "the base DN is too long")?;
     if by_name(conn, &change.name)?.is_some() {
@@ -98,10 +100,7 @@ pub(super) fn add(conn: &mut SqliteConnection, change: &AddDomain) -> Result<Out
 }
 
 /// Also raises the versions of its accounts: what was remembered of their logins no longer counts.
-pub(super) fn set_active(
-    conn: &mut SqliteConnection,
-    change: &SetDomainActive,
-) -> Result<Outcome, Fault> {
+pub(super) fn set_active(conn: &mut Conn, change: &SetDomainActive) -> Result<Outcome, Fault> {
     let id = id(conn, &change.name)?;
     update(domains::table.find(id))
         .set(domains::is_active.eq(change.active))
@@ -112,7 +111,7 @@ pub(super) fn set_active(
     Ok(Outcome::Done)
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, change: &RemoveDomain) -> Result<Outcome, Fault> {
+pub(super) fn remove(conn: &mut Conn, change: &RemoveDomain) -> Result<Outcome, Fault> {
     let id = id(conn, &change.name)?;
     let of_domain = virtual_users::table.filter(virtual_users::domain_id.eq(id));
     if select(exists(of_domain)).get_result(conn)? {

@@ -2,12 +2,13 @@
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper, SqliteConnection, delete, insert_into, update,
+    SelectableHelper, delete, insert_into, update,
 };
 
 use super::{
-    account,
+    Conn, account,
     fault::{Fault, number},
+    schema::{mailbox, mailbox_keyword, subscription},
     sql::{Bind, run},
 };
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
     index::{
         AccountId, ClaimRecent, Flags, INBOX, Mailbox, MailboxId, ModSeq, Outcome, SpecialUse,
         Subscribe, Timestamp, Uid, UidValidity, check,
-        schema::{mailbox, mailbox_keyword, subscription},
     },
 };
 
@@ -83,7 +83,7 @@ pub(super) fn special_use_text(special_use: SpecialUse) -> &'static str {
     }
 }
 
-pub(super) fn all(conn: &mut SqliteConnection, account: AccountId) -> Result<Vec<Mailbox>, Fault> {
+pub(super) fn all(conn: &mut Conn, account: AccountId) -> Result<Vec<Mailbox>, Fault> {
     let rows: Vec<Row> = mailbox::table
         .filter(mailbox::account_id.eq(account.0))
         .order((mailbox::name.ne(INBOX), mailbox::name))
@@ -94,7 +94,7 @@ pub(super) fn all(conn: &mut SqliteConnection, account: AccountId) -> Result<Vec
 }
 
 pub(super) fn by_name(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     account: AccountId,
     name: &str,
 ) -> Result<Option<Mailbox>, Fault> {
@@ -107,7 +107,7 @@ pub(super) fn by_name(
     Ok(row.map(Mailbox::try_from).transpose()?)
 }
 
-pub(super) fn by_id(conn: &mut SqliteConnection, id: MailboxId) -> Result<Option<Mailbox>, Fault> {
+pub(super) fn by_id(conn: &mut Conn, id: MailboxId) -> Result<Option<Mailbox>, Fault> {
     let row: Option<Row> = mailbox::table
         .filter(mailbox::id.eq(id.0))
         .select(Row::as_select())
@@ -117,17 +117,13 @@ pub(super) fn by_id(conn: &mut SqliteConnection, id: MailboxId) -> Result<Option
 }
 
 /// A mailbox that holds messages. `NotFound` if it is gone or only a name.
-pub(super) fn selectable(conn: &mut SqliteConnection, id: MailboxId) -> Result<Mailbox, Fault> {
+pub(super) fn selectable(conn: &mut Conn, id: MailboxId) -> Result<Mailbox, Fault> {
     let found = by_id(conn, id)?.filter(|it| it.selectable);
     Ok(found.ok_or(Error::NotFound("mailbox"))?)
 }
 
 /// As [`selectable`], and the account's own (I6).
-pub(super) fn owned(
-    conn: &mut SqliteConnection,
-    account: AccountId,
-    id: MailboxId,
-) -> Result<Mailbox, Fault> {
+pub(super) fn owned(conn: &mut Conn, account: AccountId, id: MailboxId) -> Result<Mailbox, Fault> {
     let mailbox = selectable(conn, id)?;
     if mailbox.account != account {
         return Err(Error::NotFound("mailbox").into());
@@ -157,7 +153,7 @@ impl Shift {
 
 /// Moves the counters of a mailbox; `uid_next` and `modseq` are what they become.
 pub(super) fn advance(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     mailbox: &Mailbox,
     shift: Shift,
     uid_next: u32,
@@ -183,19 +179,21 @@ pub(super) fn advance(
 
 /// The next modification sequence of a mailbox (I3).
 pub(super) fn next_modseq(mailbox: &Mailbox) -> Result<i64, Fault> {
-    let next = mailbox.highest_modseq.0.checked_add(1);
+    Ok(modseq_after(mailbox.highest_modseq.0)?)
+}
+
+/// The modification sequence after the highest (I3).
+pub(super) fn modseq_after(highest: u64) -> Result<i64, Error> {
+    let next = highest.checked_add(1);
     let next = next.and_then(|it| i64::try_from(it).ok());
-    Ok(next.ok_or(Error::Limit {
+    next.ok_or(Error::Limit {
         what: "modification sequences",
         limit: i64::MAX as u64,
-    })?)
+    })
 }
 
 /// Names of the keywords of a mailbox by number.
-pub(super) fn keywords(
-    conn: &mut SqliteConnection,
-    mailbox: &Mailbox,
-) -> Result<Vec<String>, Fault> {
+pub(super) fn keywords(conn: &mut Conn, mailbox: &Mailbox) -> Result<Vec<String>, Fault> {
     let rows: Vec<(i64, String)> = mailbox_keyword::table
         .filter(mailbox_keyword::account_id.eq(mailbox.account.0))
         .filter(mailbox_keyword::mailbox_id.eq(mailbox.id.0))
@@ -214,7 +212,7 @@ pub(super) fn keywords(
 
 /// The bits of keywords; writes those that the mailbox did not know.
 pub(super) fn keyword_bits(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     mailbox: &Mailbox,
     names: &[String],
     unknown: check::Unknown,
@@ -238,10 +236,7 @@ pub(super) fn keyword_bits(
     Ok(bits)
 }
 
-pub(super) fn claim_recent(
-    conn: &mut SqliteConnection,
-    change: &ClaimRecent,
-) -> Result<Outcome, Fault> {
+pub(super) fn claim_recent(conn: &mut Conn, change: &ClaimRecent) -> Result<Outcome, Fault> {
     let found = selectable(conn, change.mailbox)?;
     // Most claims find nothing new, and need no write.
     if found.first_recent != found.uid_next {
@@ -252,10 +247,7 @@ pub(super) fn claim_recent(
     Ok(Outcome::Recent(found.first_recent))
 }
 
-pub(super) fn subscriptions(
-    conn: &mut SqliteConnection,
-    account: AccountId,
-) -> Result<Vec<String>, Fault> {
+pub(super) fn subscriptions(conn: &mut Conn, account: AccountId) -> Result<Vec<String>, Fault> {
     Ok(subscription::table
         .filter(subscription::account_id.eq(account.0))
         .order(subscription::name)
@@ -263,7 +255,7 @@ pub(super) fn subscriptions(
         .load(conn)?)
 }
 
-pub(super) fn subscribe(conn: &mut SqliteConnection, change: &Subscribe) -> Result<Outcome, Fault> {
+pub(super) fn subscribe(conn: &mut Conn, change: &Subscribe) -> Result<Outcome, Fault> {
     check::subscription(&change.name)?;
     account::existing(conn, change.account)?;
     let key = (change.account.0, &change.name);

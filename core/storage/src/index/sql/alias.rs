@@ -1,27 +1,22 @@
 //! Aliases: reads and changes of `virtual_aliases`.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection, delete,
-    dsl::exists, insert_into, select,
+    BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, delete, dsl::exists,
+    insert_into, select,
 };
 
 use super::{
-    domain,
+    Conn, domain,
     fault::Fault,
+    schema::{domains, virtual_aliases},
     sql::{Bind, run},
 };
 use crate::{
     Error,
-    index::{
-        AddAlias, Alias, Outcome, RemoveAlias, check,
-        schema::{domains, virtual_aliases},
-    },
+    index::{AddAlias, Alias, Outcome, RemoveAlias, check},
 };
 
-pub(super) fn destinations(
-    conn: &mut SqliteConnection,
-    source: &str,
-) -> Result<Vec<String>, Fault> {
+pub(super) fn destinations(conn: &mut Conn, source: &str) -> Result<Vec<String>, Fault> {
     Ok(virtual_aliases::table
         .filter(virtual_aliases::source.eq(source))
         .filter(virtual_aliases::is_active.eq(true))
@@ -30,7 +25,7 @@ pub(super) fn destinations(
         .load(conn)?)
 }
 
-pub(super) fn all(conn: &mut SqliteConnection, domain: Option<&str>) -> Result<Vec<Alias>, Fault> {
+pub(super) fn all(conn: &mut Conn, domain: Option<&str>) -> Result<Vec<Alias>, Fault> {
     let columns = (
         virtual_aliases::source,
         virtual_aliases::destination,
@@ -57,7 +52,7 @@ pub(super) fn all(conn: &mut SqliteConnection, domain: Option<&str>) -> Result<V
     Ok(rows.into_iter().map(alias).collect())
 }
 
-pub(super) fn add(conn: &mut SqliteConnection, change: &AddAlias) -> Result<Outcome, Fault> {
+pub(super) fn add(conn: &mut Conn, change: &AddAlias) -> Result<Outcome, Fault> {
     let alias = &change.alias;
     let domain = check::alias_source(&alias.source)?;
     check::alias_destination(&alias.destination)?;
@@ -82,7 +77,7 @@ pub(super) fn add(conn: &mut SqliteConnection, change: &AddAlias) -> Result<Outc
 }
 
 /// Lets aliases that lead to one address lead to another; none from there to itself.
-pub(super) fn redirect(conn: &mut SqliteConnection, from: &str, to: &str) -> Result<(), Fault> {
+pub(super) fn redirect(conn: &mut Conn, from: &str, to: &str) -> Result<(), Fault> {
     let texts = [Bind::Text(to), Bind::Text(from)];
     // Those of a source that leads to the other address already have nothing left to say.
     run(
@@ -104,7 +99,7 @@ pub(super) fn redirect(conn: &mut SqliteConnection, from: &str, to: &str) -> Res
     Ok(())
 }
 
-pub(super) fn remove(conn: &mut SqliteConnection, change: &RemoveAlias) -> Result<Outcome, Fault> {
+pub(super) fn remove(conn: &mut Conn, change: &RemoveAlias) -> Result<Outcome, Fault> {
     let of_source = virtual_aliases::table.filter(virtual_aliases::source.eq(&change.source));
     let gone = match &change.destination {
         Some(destination) => {

@@ -1,26 +1,22 @@
 //! New values of UIDVALIDITY for all mailboxes, once numbers may have been given that the database does not know of (I3).
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 
 use super::{
+    Conn,
     fault::{Fault, number},
+    schema::{mailbox, virtual_users},
     sql::{Bind, run},
 };
-use crate::index::{
-    Outcome, RenewUidValidities, Timestamp, check,
-    schema::{mailbox, virtual_users},
-};
+use crate::index::{Outcome, RenewUidValidities, Timestamp, check};
 
-pub(super) fn renew(
-    conn: &mut SqliteConnection,
-    change: &RenewUidValidities,
-) -> Result<Outcome, Fault> {
+pub(super) fn renew(conn: &mut Conn, change: &RenewUidValidities) -> Result<Outcome, Fault> {
     all(conn, change.now)?;
     Ok(Outcome::Done)
 }
 
 /// Each mailbox gets a value that neither it nor another mailbox of its account has had. Sessions end: what they know is no more.
-pub(super) fn all(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), Fault> {
+pub(super) fn all(conn: &mut Conn, now: Timestamp) -> Result<(), Fault> {
     let now = check::beyond_backups(now);
     let accounts: Vec<(i64, i64)> = virtual_users::table
         .select((virtual_users::id, virtual_users::last_uid_validity))

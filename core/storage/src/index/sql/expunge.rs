@@ -1,9 +1,9 @@
 //! EXPUNGE, and all other ways in which messages leave a mailbox (I4, I10).
 
-use diesel::{SqliteConnection, sql_types::BigInt};
+use diesel::sql_types::BigInt;
 
 use super::{
-    account,
+    Conn, account,
     fault::{Fault, number},
     mailbox::{self, Shift},
     sql::{self, Bind, rising, rows, run},
@@ -47,24 +47,25 @@ pub(super) type Row = (i64, i64, i64);
 const ALL: &str =
     "SELECT uid, flags, size FROM message WHERE account_id = ? AND mailbox_id = ? ORDER BY uid";
 const AMONG: &str = "SELECT uid, flags, size FROM message WHERE account_id = ? AND mailbox_id = ? \
-    AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid";
-/// SQLite would read the whole mailbox, since it believes that every row has flags; the index has only those with `\Deleted`.
-const DELETED: &str = "SELECT uid, flags, size FROM message INDEXED BY message_deleted \
-    WHERE account_id = ? AND mailbox_id = ? AND flags & 8 ORDER BY uid";
+    AND uid ? ORDER BY uid";
+/// SQLite would read the whole mailbox, since it believes that every row has flags; the named index has only those with `\Deleted`.
+const DELETED: &str = concat!(
+    "SELECT uid, flags, size FROM message ",
+    indexed_by!("message_deleted"),
+    "WHERE account_id = ? AND mailbox_id = ? AND ",
+    deleted!(),
+    " ORDER BY uid",
+);
 
 /// Finds messages by UID.
-pub(super) fn pick(
-    conn: &mut SqliteConnection,
-    mailbox: &Mailbox,
-    scope: &Scope<'_>,
-) -> Result<Picked, Fault> {
+pub(super) fn pick(conn: &mut Conn, mailbox: &Mailbox, scope: &Scope<'_>) -> Result<Picked, Fault> {
     let (text, uids) = match scope {
         Scope::All => (ALL, None),
         Scope::Among(uids) => (AMONG, Some(sql::uid_list(&rising(uids)))),
         Scope::Deleted => (DELETED, None),
     };
     let mut binds = vec![Bind::Number(mailbox.account.0), Bind::Number(mailbox.id.0)];
-    binds.extend(uids.as_deref().map(Bind::Text));
+    binds.extend(uids.as_ref().map(Bind::Among));
     let found: Vec<Row> = rows::<(BigInt, BigInt, BigInt), _>(conn, text, &binds)?;
     let mut picked = Picked::default();
     for (uid, flags, octets) in found {
@@ -88,7 +89,7 @@ impl Picked {
     }
 }
 
-pub(super) fn expunge(conn: &mut SqliteConnection, change: &Expunge) -> Result<Outcome, Fault> {
+pub(super) fn expunge(conn: &mut Conn, change: &Expunge) -> Result<Outcome, Fault> {
     let mailbox = mailbox::owned(conn, change.account, change.mailbox)?;
     let narrowed;
     let scope = match &change.which {
@@ -105,7 +106,7 @@ pub(super) fn expunge(conn: &mut SqliteConnection, change: &Expunge) -> Result<O
 
 /// Takes messages out of a mailbox.
 pub(super) fn take(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     mailbox: &Mailbox,
     scope: Scope<'_>,
     keep: Keep,
@@ -125,23 +126,23 @@ pub(super) fn take(
         "INSERT INTO expunged \
             (account_id, mailbox_id, uid, modseq, recoverable, flags, size, internal_date, expunged_at, blob_id) \
          SELECT account_id, mailbox_id, uid, ?, ?, flags & 31, size, internal_date, ?, blob_id FROM message \
-         WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?)) ORDER BY uid",
+         WHERE account_id = ? AND mailbox_id = ? AND uid ? ORDER BY uid",
         &[
             Bind::Number(modseq),
-            Bind::Number(i64::from(keep == Keep::Recoverable)),
+            Bind::Bool(keep == Keep::Recoverable),
             Bind::Number(now.0),
             Bind::Number(mailbox.account.0),
             Bind::Number(mailbox.id.0),
-            Bind::Text(&uids),
+            Bind::Among(&uids),
         ],
     )?;
     run(
         conn,
-        "DELETE FROM message WHERE account_id = ? AND mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))",
+        "DELETE FROM message WHERE account_id = ? AND mailbox_id = ? AND uid ?",
         &[
             Bind::Number(mailbox.account.0),
             Bind::Number(mailbox.id.0),
-            Bind::Text(&uids),
+            Bind::Among(&uids),
         ],
     )?;
     let shift = Shift {

@@ -1,0 +1,476 @@
+//! The index in PostgreSQL: for many processes and hosts.
+//!
+//! Queries and rules are those of SQLite, compiled for this connection; what differs is who may write what at the same time (`lock`), how a
+//! batch ends (`apply`), how appends save ways to the server (`append`), and that processes tell each other what they changed (`notice`).
+//!
+//! Connections live on the runtime that opened the index; calls may come from any runtime. A call runs to its end even if its caller leaves,
+//! so no transaction stays open and no connection is lost by that.
+//!
+//! **Invariants.** What [`Index::apply`] answered is committed, as durable as `synchronous_commit` says (leave it on).
+//! **Bounds.** `pool_size` connections and one that listens; a statement ends after `statement_timeout`; who finds no connection waits 5 s.
+//! **On failure.** What was not committed is tried again where that can help; else, and where the outcome of a commit is not known,
+//! [`Error::Unavailable`]. Connections are made anew when they are needed.
+
+// What SQLite shares is compiled here a second time, on purpose.
+#![allow(clippy::duplicate_mod)]
+
+/// How a statement names an index; the planner of PostgreSQL finds it by its statistics.
+macro_rules! indexed_by {
+    ($index:literal) => {
+        ""
+    };
+}
+
+/// Whether a message has `\Deleted`, as its index says it.
+macro_rules! deleted {
+    () => {
+        "flags & 8 <> 0"
+    };
+}
+
+/// Two rows belong to one account: the first half of a body's key.
+macro_rules! same_account {
+    ($one:literal, $other:literal) => {
+        concat!($one, ".account_id = ", $other, ".account_id AND ")
+    };
+}
+
+mod append;
+mod apply;
+mod changes;
+mod conn;
+mod generation;
+mod lock;
+mod message;
+mod migrate;
+mod moment;
+mod notice;
+mod pool;
+mod row;
+mod settings;
+mod sql;
+mod tls;
+mod url;
+
+// What SQLite shares: each back end compiles these with its own `Conn`, `moment`, `sql` and macros.
+#[path = "../sql/account.rs"]
+mod account;
+#[path = "../sql/alias.rs"]
+mod alias;
+#[path = "../sql/blob.rs"]
+mod blob;
+#[path = "../sql/change.rs"]
+mod change;
+#[path = "../sql/copy.rs"]
+mod copy;
+#[path = "../sql/counter.rs"]
+mod counter;
+#[path = "../sql/domain.rs"]
+mod domain;
+#[path = "../sql/entry.rs"]
+mod entry;
+#[path = "../sql/expunge.rs"]
+mod expunge;
+#[path = "../sql/fault.rs"]
+mod fault;
+#[path = "../sql/mailbox.rs"]
+mod mailbox;
+#[path = "../sql/name.rs"]
+mod name;
+#[path = "../sql/renew.rs"]
+mod renew;
+#[path = "../sql/restore.rs"]
+mod restore;
+#[path = "../sql/retention.rs"]
+mod retention;
+#[path = "../sql/schema.rs"]
+mod schema;
+#[path = "../sql/store.rs"]
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{runtime::Handle, sync::broadcast};
+
+pub use self::settings::{Hearing, PostgresSettings};
+use self::{
+    apply::{ATTEMPTS, Failed},
+    conn::Conn,
+    fault::Fault,
+    notice::Notices,
+    pool::{Lease, Pool},
+};
+use super::{
+    Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
+    Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, News,
+    Outcome, Overdue, Retention, Timestamp, Uid,
+};
+use crate::Error;
+
+/// The index in PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct PostgresIndex {
+    pool: Arc<Pool>,
+    notices: Arc<Notices>,
+    hearing: Hearing,
+    /// How transactions that write begin, and those that read.
+    begin: Arc<(String, String)>,
+}
+
+impl std::fmt::Debug for PostgresIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostgresIndex")
+    }
+}
+
+impl PostgresIndex {
+    /// Connects, brings the schema up to date, and gives the accounts that other programs made their mailboxes.
+    ///
+    /// # Errors
+    /// [`Error::NewerSchema`] for a database of a newer program, [`Error::Unavailable`] for a URL that cannot be understood and for
+    /// a database that lets nobody in.
+    pub async fn open(settings: &PostgresSettings) -> Result<PostgresIndex, Error> {
+        let (index, _) = Self::migrated(settings).await?;
+        if index.hearing == Hearing::Everybody {
+            index.notices.clone().start(&index.pool).await;
+        }
+        Ok(index)
+    }
+
+    /// Brings the schema of a database up to date; what was applied. Harmless beside running servers.
+    ///
+    /// # Errors
+    /// As [`PostgresIndex::open`].
+    pub async fn migrate(settings: &PostgresSettings) -> Result<Vec<String>, Error> {
+        Ok(Self::migrated(settings).await?.1)
+    }
+
+    async fn migrated(settings: &PostgresSettings) -> Result<(PostgresIndex, Vec<String>), Error> {
+        let runtime = Handle::current();
+        let password = settings.password.as_deref();
+        let size = settings.pool_size;
+        let pool = Pool::at(&settings.url, password, size, runtime.clone()).await?;
+        let listener = match &settings.listen_url {
+            Some(url) => Pool::at(url, password, 1, runtime).await?,
+            None => pool.clone(),
+        };
+        let timeout = pool.target.statement_timeout.as_millis();
+        // Locks of a host that is gone without a word end too.
+        let begin = |how: &str| {
+            format!(
+                "BEGIN {how}; SET LOCAL statement_timeout = {timeout}; \
+                 SET LOCAL idle_in_transaction_session_timeout = {timeout}"
+            )
+        };
+        let index = PostgresIndex {
+            begin: Arc::new((
+                begin("ISOLATION LEVEL READ COMMITTED"),
+                begin("ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            )),
+            notices: Arc::new(Notices::new(listener)),
+            hearing: settings.hearing,
+            pool,
+        };
+        let applied = index.on(|conn, _| migrate::migrate(conn)).await?;
+        // A standby, which may be read, has none: they would have come with the changes of its primary.
+        if index.read(migrate::some_are_bare).await? {
+            let taken = index
+                .on(|conn, begin| migrate::take_over(conn, &begin.0, now()))
+                .await?;
+            tracing::info!(accounts = taken, "accounts got their mailboxes");
+        }
+        Ok((index, applied))
+    }
+
+    /// Runs something on a connection, once.
+    async fn on<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Conn, &(String, String)) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut lease = self.lease().await?;
+        let (pool, begin) = (self.pool.clone(), self.begin.clone());
+        let ran = self.pool.runtime.spawn_blocking(move || {
+            let answer = run(&mut lease.conn, &begin);
+            pool.give_back(lease);
+            answer
+        });
+        ran.await.unwrap_or_else(|it| Err(gone(&it)))
+    }
+
+    async fn lease(&self) -> Result<Lease, Error> {
+        if let Some(lease) = self.pool.at_once() {
+            return Ok(lease);
+        }
+        let pool = self.pool.clone();
+        let wait = self.pool.runtime.spawn(async move { pool.lease().await });
+        wait.await.unwrap_or_else(|it| Err(gone(&it)))
+    }
+
+    /// Reads one consistent state; again if the connection was lost under it.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl Fn(&mut Conn) -> Result<T, Fault> + Send + Sync + 'static,
+    ) -> Result<T, Error> {
+        let read = Arc::new(read);
+        self.trying(move |conn, begin| {
+            conn.begin(&begin.1);
+            match read(conn) {
+                Err(fault @ Fault::Database(_)) => Err(apply::given_up(conn, fault)),
+                answer => {
+                    conn.end_unheard("COMMIT");
+                    answer.map_err(|it| Failed::Final(it.into()))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Applies changes in one transaction.
+    async fn apply_part(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
+        let count = changes.len();
+        let (changes, notices) = (Arc::new(changes), self.notices.clone());
+        let answers = self
+            .trying(move |conn, begin| {
+                let answers = apply::batch(conn, &begin.0, &changes)?;
+                // Here, because the caller may have left.
+                notices.tell(&changes, &answers);
+                Ok(answers)
+            })
+            .await;
+        if self.hearing == Hearing::Nobody && answers.is_ok() {
+            let (notices, pool) = (self.notices.clone(), self.pool.clone());
+            let told = self
+                .pool
+                .runtime
+                .spawn(async move { notices.flush(&pool).await });
+            // Whoever does not hear of it looks in a while.
+            let _ = told.await;
+        }
+        answers.unwrap_or_else(|error| vec![Err(error); count])
+    }
+
+    /// Runs a transaction until it comes to an end, or was tried often enough.
+    async fn trying<T: Send + 'static>(
+        &self,
+        run: impl Fn(&mut Conn, &(String, String)) -> Result<T, Failed> + Send + Sync + 'static,
+    ) -> Result<T, Error> {
+        let run = Arc::new(run);
+        for attempt in 1.. {
+            let once = run.clone();
+            let ended = self.on(move |conn, begin| Ok(once(conn, begin))).await?;
+            match ended {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::Again(error)) if attempt < ATTEMPTS => {
+                    tracing::debug!(%error, attempt, "a transaction is tried again");
+                    let pause = tokio::time::sleep(apply::pause(attempt));
+                    // Timers are the runtime's too.
+                    let _ = self.pool.runtime.spawn(pause).await;
+                }
+                Err(Failed::Again(error) | Failed::Final(error)) => return Err(error),
+            }
+        }
+        Err(Error::Unavailable("tried too often".to_owned()))
+    }
+}
+
+fn gone(error: &tokio::task::JoinError) -> Error {
+    Error::Unavailable(error.to_string())
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.map_or(0, |it| it.as_micros());
+    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+#[async_trait::async_trait]
+impl Index for PostgresIndex {
+    async fn domain(&self, name: &str) -> Result<Option<Domain>, Error> {
+        let name = name.to_owned();
+        self.read(move |conn| domain::by_name(conn, &name)).await
+    }
+
+    async fn domains(&self) -> Result<Vec<Domain>, Error> {
+        self.read(domain::all).await
+    }
+
+    async fn account(&self, email: &str) -> Result<Option<Account>, Error> {
+        let email = email.to_owned();
+        self.read(move |conn| account::by_email(conn, &email)).await
+    }
+
+    async fn account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        self.read(move |conn| account::by_id(conn, id)).await
+    }
+
+    async fn accounts(&self, domain: Option<&str>) -> Result<Vec<Account>, Error> {
+        let domain = domain.map(str::to_owned);
+        self.read(move |conn| account::all(conn, domain.as_deref()))
+            .await
+    }
+
+    async fn first_account(&self, domain: &str) -> Result<Option<Account>, Error> {
+        let domain = domain.to_owned();
+        self.read(move |conn| account::first(conn, &domain)).await
+    }
+
+    async fn destinations(&self, source: &str) -> Result<Vec<String>, Error> {
+        let source = source.to_owned();
+        self.read(move |conn| alias::destinations(conn, &source))
+            .await
+    }
+
+    async fn addresses(&self, domain: &str, addresses: &[String]) -> Result<Addresses, Error> {
+        let (domain, addresses) = (domain.to_owned(), addresses.to_vec());
+        self.read(move |conn| {
+            let mut found = Addresses {
+                domain: domain::by_name(conn, &domain)?,
+                addresses: Vec::with_capacity(addresses.len()),
+            };
+            for address in &addresses {
+                let account = account::by_email(conn, address)?;
+                let inbox = match &account {
+                    Some(account) => mailbox::by_name(conn, account.id, INBOX)?,
+                    None => None,
+                };
+                found.addresses.push(KnownAddress {
+                    destinations: alias::destinations(conn, address)?,
+                    account,
+                    inbox: inbox.map(|inbox| inbox.id),
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> {
+        let domain = domain.map(str::to_owned);
+        self.read(move |conn| alias::all(conn, domain.as_deref()))
+            .await
+    }
+
+    async fn directory_entry(
+        &self,
+        source: &str,
+        stable_id: &str,
+    ) -> Result<Option<DirectoryEntry>, Error> {
+        let (source, stable_id) = (source.to_owned(), stable_id.to_owned());
+        self.read(move |conn| entry::by_id(conn, &source, &stable_id))
+            .await
+    }
+
+    async fn directory_entry_of(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<DirectoryEntry>, Error> {
+        self.read(move |conn| entry::of(conn, account)).await
+    }
+
+    async fn directory_entries(&self, source: &str) -> Result<Vec<DirectoryEntry>, Error> {
+        let source = source.to_owned();
+        self.read(move |conn| entry::all(conn, &source)).await
+    }
+
+    async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {
+        self.read(move |conn| mailbox::all(conn, account)).await
+    }
+
+    async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error> {
+        let name = name.to_owned();
+        self.read(move |conn| mailbox::by_name(conn, account, &name))
+            .await
+    }
+
+    async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error> {
+        self.read(move |conn| mailbox::by_id(conn, id)).await
+    }
+
+    async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error> {
+        self.read(move |conn| mailbox::subscriptions(conn, account))
+            .await
+    }
+
+    async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error> {
+        self.read(move |conn| changes::changes(conn, mailbox, since))
+            .await
+    }
+
+    async fn summaries(
+        &self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
+        let uids = sql::uid_list(&sql::rising(uids));
+        self.read(move |conn| message::summaries(conn, mailbox, &uids))
+            .await
+    }
+
+    async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {
+        let uids = sql::uid_list(&sql::rising(uids));
+        self.read(move |conn| message::blobs(conn, mailbox, &uids))
+            .await
+    }
+
+    async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {
+        self.read(move |conn| message::expunged(conn, mailbox))
+            .await
+    }
+
+    async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> {
+        self.read(move |conn| message::line_sizes(conn, mailbox))
+            .await
+    }
+
+    async fn overdue(
+        &self,
+        default: Retention,
+        after: AccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Overdue>, Error> {
+        self.read(move |conn| retention::overdue(conn, default, after, now, limit))
+            .await
+    }
+
+    async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> {
+        self.read(move |conn| blob::page(conn, after, limit)).await
+    }
+
+    async fn generation(&self) -> Result<i64, Error> {
+        let own = self.read(|conn| counter::value(conn, "generation")).await?;
+        if !self.notices.hears() {
+            let highest = self.read(generation::highest_transaction).await?;
+            self.notices.saw_transaction(highest);
+        }
+        Ok(own + self.notices.missed())
+    }
+
+    fn news(&self) -> Option<broadcast::Receiver<News>> {
+        Some(self.notices.subscribe())
+    }
+
+    fn writers(&self) -> usize {
+        // The rest is for reads, which somebody waits for at a screen.
+        4
+    }
+
+    async fn apply(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
+        let mut answers = Vec::with_capacity(changes.len());
+        for part in lock::parts(changes) {
+            answers.extend(self.apply_part(part).await);
+        }
+        answers
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.trying(|conn, begin| generation::probe(conn, &begin.0))
+            .await
+    }
+}
