@@ -96,9 +96,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub use settings::{Hearing, PostgresSettings};
+
 use tokio::{runtime::Handle, sync::broadcast};
 
-pub use self::settings::{Hearing, PostgresSettings};
 use self::{
     apply::{ATTEMPTS, Failed},
     conn::Conn,

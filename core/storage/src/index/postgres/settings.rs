@@ -1,4 +1,4 @@
-//! What the index in PostgreSQL is told.
+//! Where the database is, and how it is used.
 
 /// Where the database is, and how it is used.
 #[derive(Clone)]

@@ -22,6 +22,7 @@ use crate::index::postgres::{Hearing, PostgresIndex, PostgresSettings};
 
 /// Keeps the server of `"$@"`: starts and ends it as it is told, and clears up when nobody tells it anything any longer.
 const KEEPER: &str = r#"dir=$1; shift; pid=
+trap : HUP INT TERM
 while read -r word; do
   case $word in
     start) "$@" >>"$dir/log" 2>&1 </dev/null & pid=$!;;
