@@ -9,6 +9,7 @@ pub(crate) const KEYS: &[&str] = &[
     "hostname",
     "data_dir",
     "database.url",
+    "database.listen_url",
     "database.pool_size",
     "database.password",
     "database.password_file",

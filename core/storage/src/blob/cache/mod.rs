@@ -20,7 +20,7 @@ use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use self::{
     file::{Reading, Writing},
-    shelf::Shelf,
+    shelf::{Coming, Shelf},
 };
 use super::{
     BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten, CHUNK, beyond_end, blocking,
@@ -100,9 +100,10 @@ impl<S: BlobStore> CachedStore<S> {
         size: u64,
         range: Range<u64>,
     ) -> Result<BlobStream, Error> {
+        let coming = self.shelf.expect(key);
         let chunks = self.store.get(key, 0..size).await?;
         let octets = super::gather(chunks, size).await?;
-        self.keep(key, octets.clone());
+        self.keep(key, coming, octets.clone());
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let octets = octets.slice(place(range.start)..place(range.end));
         let pieces = (0..octets.len())
@@ -112,20 +113,21 @@ impl<S: BlobStore> CachedStore<S> {
     }
 
     /// Writes a body that was read, beside whoever wanted it.
-    fn keep(&self, key: &BlobKey, octets: Bytes) {
+    fn keep(&self, key: &BlobKey, coming: Coming, octets: Bytes) {
         let (shelf, key) = (self.shelf.clone(), key.clone());
         tokio::task::spawn_blocking(move || {
             if let Some(mut writing) = shelf.write(&key, octets.len() as u64) {
                 for piece in octets.chunks(file::PIECE) {
                     writing.push(piece);
                 }
-                shelf.finish(&key, writing);
+                shelf.finish(&coming, writing);
             }
         });
     }
 
     /// The stream of a large body, which is kept while it passes.
     async fn copied(&self, key: &BlobKey, size: u64) -> Result<BlobStream, Error> {
+        let coming = self.shelf.expect(key);
         let chunks = self.store.get(key, 0..size).await?;
         let (shelf, wanted) = (self.shelf.clone(), key.clone());
         let writing = blocking(move || Ok(shelf.write(&wanted, size))).await;
@@ -133,7 +135,7 @@ impl<S: BlobStore> CachedStore<S> {
             chunks,
             writing: writing.ok().flatten(),
             shelf: self.shelf.clone(),
-            key: key.clone(),
+            coming: Arc::new(coming),
             piece: BytesMut::new(),
         };
         let chunks = stream::try_unfold(state, |mut state| async move {
@@ -213,7 +215,7 @@ struct Copying {
     chunks: BlobStream,
     writing: Option<Writing>,
     shelf: Arc<Shelf>,
-    key: BlobKey,
+    coming: Arc<Coming>,
     piece: BytesMut,
 }
 
@@ -223,13 +225,13 @@ impl Copying {
         let Some(mut writing) = self.writing.take() else {
             return;
         };
-        let (shelf, key) = (self.shelf.clone(), self.key.clone());
+        let (shelf, coming) = (self.shelf.clone(), self.coming.clone());
         let written = blocking(move || {
             for piece in piece.chunks(file::PIECE) {
                 writing.push(piece);
             }
             if last {
-                shelf.finish(&key, writing);
+                shelf.finish(&coming, writing);
                 return Ok(None);
             }
             Ok(Some(writing))
@@ -282,17 +284,20 @@ impl<S: BlobStore> BlobStore for CachedStore<S> {
             }
             read.push(kept.map(Ok));
         }
-        let asked = missing.clone();
+        let asked: Vec<_> = missing
+            .iter()
+            .map(|(key, size)| (self.shelf.expect(key), key.clone(), *size))
+            .collect();
         let mut fetched = self.store.get_all(missing).await?.into_iter();
         let mut asked = asked.into_iter();
         let all = read.into_iter().map(|kept| {
             kept.unwrap_or_else(|| {
                 let (outcome, asked) = (fetched.next(), asked.next());
                 let outcome = outcome.unwrap_or(Err(Error::NotFound("body")));
-                if let (Ok(octets), Some((key, size))) = (&outcome, &asked)
-                    && known(key) == Some(*size)
+                if let (Ok(octets), Some((coming, key, size))) = (&outcome, asked)
+                    && known(&key) == Some(size)
                 {
-                    self.keep(key, octets.clone());
+                    self.keep(&key, coming, octets.clone());
                 }
                 outcome
             })

@@ -1,6 +1,7 @@
 //! Which bodies lie in the cache, and which goes next.
 //!
 //! **Invariants.** The octets noted are at least those of the finished files; a file is noted before it gets its name and forgotten after it lost it.
+//! A body that is removed while it is on its way here does not arrive.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,7 +9,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -45,6 +46,8 @@ struct State {
     order: BTreeMap<u64, Name>,
     octets: u64,
     clock: u64,
+    /// How many bring a body here, and whether it was removed meanwhile.
+    coming: HashMap<Name, (usize, bool)>,
     tired: Tired,
 }
 
@@ -75,6 +78,32 @@ impl State {
         self.order.remove(&at);
         self.octets -= octets;
         true
+    }
+}
+
+/// Somebody reads a body from the store and may bring it here. Taken before it is read.
+pub(super) struct Coming {
+    shelf: Arc<Shelf>,
+    name: Name,
+}
+
+impl Coming {
+    /// Whether the body was removed meanwhile.
+    fn is_removed(&self) -> bool {
+        let state = self.shelf.state();
+        state.coming.get(&self.name).is_some_and(|it| it.1)
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let mut state = self.shelf.state();
+        if let Some((count, _)) = state.coming.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                state.coming.remove(&self.name);
+            }
+        }
     }
 }
 
@@ -152,6 +181,16 @@ impl Shelf {
         reading
     }
 
+    /// Notes that a body may come.
+    pub(super) fn expect(self: &Arc<Self>, key: &BlobKey) -> Coming {
+        let name = name(key);
+        self.state().coming.entry(name).or_default().0 += 1;
+        Coming {
+            shelf: Arc::clone(self),
+            name,
+        }
+    }
+
     /// Begins to write a body.
     pub(super) fn write(&self, key: &BlobKey, size: u64) -> Option<Writing> {
         if !self.takes(size) || self.may_have(key) {
@@ -171,8 +210,11 @@ impl Shelf {
     }
 
     /// Takes a body that was written.
-    pub(super) fn finish(&self, key: &BlobKey, writing: Writing) {
-        let (name, octets) = (name(key), file::length(writing.size()));
+    pub(super) fn finish(&self, coming: &Coming, writing: Writing) {
+        if coming.is_removed() {
+            return;
+        }
+        let (name, octets) = (coming.name, file::length(writing.size()));
         self.make_room(octets);
         self.state().note(name, octets);
         let path = self.path(&name);
@@ -184,15 +226,26 @@ impl Shelf {
             state.forget(&name);
             state.tired.gave_up();
         }
+        // Who removed it may have looked before it had its name.
+        if coming.is_removed() {
+            self.discard(&name);
+        }
     }
 
     /// Forgets a body and removes its file.
     pub(super) fn remove(&self, key: &BlobKey) {
         let name = name(key);
-        if self.may_have(key) {
-            let _ = fs::remove_file(self.path(&name));
-            self.state().forget(&name);
+        if let Some((_, removed)) = self.state().coming.get_mut(&name) {
+            *removed = true;
         }
+        if self.may_have(key) {
+            self.discard(&name);
+        }
+    }
+
+    fn discard(&self, name: &Name) {
+        let _ = fs::remove_file(self.path(name));
+        self.state().forget(name);
     }
 
     /// Removes what was used longest ago until so many octets fit.
