@@ -103,6 +103,9 @@ pub struct FsckArgs {
     /// fetch it anew.
     #[arg(long)]
     pub restored: bool,
+    /// The index was lost and its accounts were made anew: messages of their addresses that are older than they are go to them.
+    #[arg(long, requires = "repair")]
+    pub adopt: bool,
 }
 
 /// What to do with domains.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postrider::actor::{Budget, ByteCount, ServiceRuntime};
 use postrider::blob::{
     BlobPool, Damage, Damaged, Findings, Fsck, FsckOptions, FsckReport, Missing as MissingBody,
-    Orphan, OrphanFate, PoolLimits, Repair, Spools, WrongQuota,
+    Orphan, OrphanFate, Owner, PoolLimits, Repair, Spools, WrongQuota,
 };
 use postrider::clock;
 use postrider::config::Config;
@@ -47,7 +47,12 @@ pub(super) async fn run(place: &Place, arguments: &FsckArgs) -> Result<Report, F
     if arguments.restored {
         renew(index.as_ref()).await?;
     }
-    let fsck = prepare(&config, index, store, repair).await?;
+    let owner = match arguments.adopt {
+        true => Owner::Now,
+        false => Owner::Then,
+    };
+    let mut fsck = prepare(&config, index, store).await?;
+    (fsck.options.repair, fsck.options.owner) = (repair, owner);
     let report = fsck.run(clock::now()).await?;
     let mut report = render(&report, repair);
     report.json["renewed"] = json!(arguments.restored);
@@ -71,7 +76,6 @@ async fn prepare(
     config: &Config,
     index: Arc<dyn Index>,
     store: Arc<dyn BlobStore>,
-    repair: Repair,
 ) -> Result<Fsck, Failure> {
     let runtime = ServiceRuntime::start(2, BLOCKING)
         .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
@@ -85,10 +89,7 @@ async fn prepare(
         spools,
         taker: Budget::new(memory).taker(memory),
         summarize: Arc::new(|octets| Summary::of(octets).encode()),
-        options: FsckOptions {
-            repair,
-            ..FsckOptions::default()
-        },
+        options: FsckOptions::default(),
     })
 }
 

@@ -47,6 +47,7 @@ pub(super) fn account(email: &str) -> Account {
         version: 1,
         last_login: None,
         created: Timestamp(0),
+        addressed: Timestamp(0),
         pop3_retention: None,
     }
 }

@@ -18,7 +18,7 @@ use postrider_storage::{
 
 pub use fsck::{
     Damage, Damaged, Depth, Findings, Fsck, FsckOptions, FsckReport, Missing, Named, Orphan,
-    OrphanFate, Repair, Summarize, WrongQuota,
+    OrphanFate, Owner, Repair, Summarize, WrongQuota,
 };
 pub use gc::{Reaped, Reaper, ReaperSettings};
 pub use open::{look_into_s3, open_s3};

@@ -32,6 +32,8 @@ pub struct Account {
     pub last_login: Option<Timestamp>,
     /// When it was added.
     pub created: Timestamp,
+    /// When it got its address: then, or when it was renamed last.
+    pub addressed: Timestamp,
     /// How long its messages stay after POP3 retrieved them; none: as the configuration says.
     pub pop3_retention: Option<Retention>,
 }

@@ -75,6 +75,15 @@ pub enum Repair {
     Append,
 }
 
+/// Who gets an orphan that is repaired: who has the address it was made for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Owner {
+    /// If that account had it already when the body was made (I6).
+    Then,
+    /// Whoever has it now: for an index that was lost, whose accounts were made anew.
+    Now,
+}
+
 /// How a check is done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FsckOptions {
@@ -82,6 +91,8 @@ pub struct FsckOptions {
     pub depth: Depth,
     /// What happens to orphans.
     pub repair: Repair,
+    /// Whose they are.
+    pub owner: Owner,
     /// The row of a younger body may be on its way, and is waited for.
     pub grace: Duration,
     /// How long; then the body counts as left over like any other.
@@ -95,6 +106,7 @@ impl Default for FsckOptions {
         Self {
             depth: Depth::Length,
             repair: Repair::Report,
+            owner: Owner::Then,
             grace: Duration::from_secs(120),
             settle: Duration::from_secs(5),
             patience: Duration::from_secs(60),

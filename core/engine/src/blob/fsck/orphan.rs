@@ -1,6 +1,6 @@
 //! Orphans: bodies that no row names, and how they become messages again.
 //!
-//! **Invariants.** The row is made for the body that lies there, under its key: a repair that is repeated finds its row and appends nothing.
+//! **Invariants.** A body never goes to who got its address after it was made (I6), unless an operator says so. The row is made for the body that lies there, under its key: a repair that is repeated finds its row and appends nothing.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use postrider_storage::{
     },
 };
 
-use super::{Fsck, Orphan, OrphanFate, Repair};
+use super::{Fsck, Orphan, OrphanFate, Owner, Repair};
 use crate::blob::{SpoolError, Spooled};
 
 impl Fsck {
@@ -60,6 +60,10 @@ impl Fsck {
         let Some(account) = self.index.account(&meta.account).await? else {
             return Ok(left("no account of this address".to_owned()));
         };
+        let made = key.unique().map_or(Timestamp(0), |unique| unique.made());
+        if self.options.owner == Owner::Then && made < account.addressed {
+            return Ok(left("made before the account got this address".to_owned()));
+        }
         let Some(mailbox) = self.mailbox_at_birth(&account, &meta.mailbox, now).await? else {
             return Ok(left("the account has no INBOX".to_owned()));
         };

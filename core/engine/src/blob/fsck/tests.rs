@@ -4,7 +4,10 @@
 
 use postrider_storage::{
     blob::{BlobMeta, BlobStore, Fault, Operation},
-    index::{Change, CreateMailbox, ModSeq, SetQuota},
+    index::{
+        AddAccounts, AuthType, Change, CreateMailbox, ModSeq, NewAccount, Outcome, RenameAccount,
+        SetQuota,
+    },
 };
 
 use super::{
@@ -400,4 +403,57 @@ async fn a_report_is_json() {
         "INBOX"
     );
     assert_eq!(json["orphans"]["mended"], 1);
+}
+
+/// Who gets the address of somebody gets none of what was written to that one (I6).
+#[tokio::test]
+async fn attack_38_an_orphan_is_not_for_who_got_the_address_since() {
+    let Checked {
+        house,
+        mut fsck,
+        _dir,
+    } = checked(Depth::Length, Repair::Append).await;
+    let rename = |account, email: &str, now| {
+        Change::RenameAccount(RenameAccount {
+            account,
+            email: email.to_owned(),
+            now,
+        })
+    };
+    // To the first holder, who leaves the address; then to the second, who got it by a rename.
+    house.put("INBOX", "for the first", OLD).await;
+    let index = house.index.as_ref();
+    let away = rename(house.account, "first@example.com", Timestamp(OLD.0 + 1));
+    apply(index, away).await.unwrap();
+    let second = AddAccounts {
+        accounts: vec![NewAccount {
+            email: "second@example.com".to_owned(),
+            password: None,
+            quota: None,
+            auth: AuthType::Local,
+        }],
+        now: Timestamp(0),
+    };
+    let Outcome::Accounts(ids) = apply(index, Change::AddAccounts(second)).await.unwrap() else {
+        panic!("no account");
+    };
+    apply(index, rename(ids[0], EMAIL, Timestamp(OLD.0 + 2)))
+        .await
+        .unwrap();
+    house
+        .put("INBOX", "for the second", Timestamp(OLD.0 + 3))
+        .await;
+
+    let report = fsck.run(NOW).await.unwrap();
+    assert_eq!((report.orphans.total, report.orphans.mended), (2, 1));
+    let why = "made before the account got this address".to_owned();
+    assert!(fates(&report).contains(&OrphanFate::Left { why }));
+    assert_eq!(house.rows().await.len(), 1);
+    assert_eq!(house.store.len(), 2, "mail is never thrown away");
+
+    // Unless an operator knows better.
+    fsck.options.owner = Owner::Now;
+    let report = fsck.run(NOW).await.unwrap();
+    assert_eq!((report.orphans.total, report.orphans.mended), (1, 1));
+    assert_eq!(house.rows().await.len(), 2);
 }

@@ -234,6 +234,7 @@ async fn renamed_accounts(index: &dyn Index) {
     assert!(matches!(upper, Err(Error::Invalid(_))), "{upper:?}");
     let before = index.account_by_id(ada).await.expect("reads work");
     let before = before.expect("there");
+    assert_eq!(before.addressed, before.created);
     one(index, rename(ada, "ada@a.test"))
         .await
         .expect("it is that already");
@@ -251,6 +252,8 @@ async fn renamed_accounts(index: &dyn Index) {
     let after = after.expect("there");
     assert_eq!(after.id, ada);
     assert!(after.version > before.version);
+    assert!(after.addressed > before.addressed, "the address is new");
+    assert_eq!(after.created, before.created);
     let domain = index.domain("b.test").await.expect("reads work");
     assert_eq!(Some(after.domain), domain.map(|it| it.id));
     assert_eq!(index.account("ada@a.test").await, Ok(None));

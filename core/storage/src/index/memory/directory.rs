@@ -91,6 +91,7 @@ impl State {
                 version: 1,
                 last_login: None,
                 created: change.now,
+                addressed: change.now,
                 pop3_retention: None,
             };
             let last_uid_validity = self.last.uid_validity;

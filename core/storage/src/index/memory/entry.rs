@@ -111,6 +111,7 @@ impl State {
         let account = &mut self.owner(change.account)?.account;
         account.email = change.email.clone();
         account.domain = domain;
+        account.addressed = change.now;
         account.version += 1;
         let moved = self.aliases.keys().filter(|(_, to)| *to == old);
         for pair in moved.cloned().collect::<Vec<_>>() {

@@ -41,6 +41,7 @@ type Row = (
     Option<Moment>,
     Moment,
     Option<i64>,
+    Option<i64>,
 );
 
 macro_rules! rows {
@@ -59,6 +60,7 @@ macro_rules! rows {
             virtual_users::last_login,
             virtual_users::created_at,
             virtual_users::pop3_retention,
+            virtual_users::addressed_at,
         ))
     };
 }
@@ -78,6 +80,7 @@ fn account(row: Row) -> Result<Account, Error> {
         last,
         created,
         pop3_retention,
+        addressed,
     ) = row;
     Ok(Account {
         id: AccountId(id),
@@ -92,6 +95,7 @@ fn account(row: Row) -> Result<Account, Error> {
         version,
         last_login: last.map(|it| it.0),
         created: created.0,
+        addressed: addressed.map_or(created.0, Timestamp),
         pop3_retention: pop3_retention.map(retention::read).transpose()?,
     })
 }
@@ -276,6 +280,7 @@ pub(super) fn rename(conn: &mut Conn, change: &RenameAccount) -> Result<Outcome,
         .set((
             virtual_users::email.eq(&change.email),
             virtual_users::domain_id.eq(domain),
+            virtual_users::addressed_at.eq(change.now.0),
             virtual_users::version.eq(virtual_users::version + 1),
             virtual_users::updated_at.eq(Moment(change.now)),
         ))

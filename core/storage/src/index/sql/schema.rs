@@ -33,6 +33,7 @@ diesel::table! {
         version -> BigInt,
         last_uid_validity -> BigInt,
         pop3_retention -> Nullable<BigInt>,
+        addressed_at -> Nullable<BigInt>,
     }
 }
 

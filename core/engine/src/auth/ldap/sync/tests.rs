@@ -37,6 +37,7 @@ fn account(id: i64, email: &str) -> Account {
         version: 1,
         last_login: None,
         created: Timestamp(0),
+        addressed: Timestamp(0),
         pop3_retention: None,
     }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE virtual_users DROP COLUMN addressed_at;
