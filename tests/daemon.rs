@@ -126,12 +126,16 @@ impl House {
 
     /// Starts the server without waiting for it.
     pub fn launch(&self) -> Daemon {
-        let ports_file = self.folder.join("ports.json");
+        let mut command = self.command();
+        command.arg("run");
+        self.launch_with(command, "ports.json")
+    }
+
+    fn launch_with(&self, mut command: Command, ports_file: &str) -> Daemon {
+        let ports_file = self.folder.join(ports_file);
         let _ = fs::remove_file(&ports_file);
         let log = self.log_file();
-        let child = self
-            .command()
-            .arg("run")
+        let child = command
             .arg("--ports-file")
             .arg(&ports_file)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -158,9 +162,26 @@ impl House {
         }
     }
 
+    /// Starts one of the daemons, `smtpd`, `imapd` or `pop3d`, and waits until every listener of it is ready.
+    pub fn start_daemon(&self, name: &str) -> Daemon {
+        let mut command = Command::new(program().with_file_name(name));
+        command
+            .arg("--config")
+            .arg(self.folder.join("postrider.toml"))
+            .current_dir(&self.folder);
+        let daemon = self.launch_with(command, &format!("{name}.json"));
+        match self.ready(daemon) {
+            Ok(daemon) => daemon,
+            Err(status) => panic!("{name} ended at its start with {status}:\n{}", self.log()),
+        }
+    }
+
     /// The same for a server that may end instead.
     pub fn try_start(&self) -> Result<Daemon, ExitStatus> {
-        let mut daemon = self.launch();
+        self.ready(self.launch())
+    }
+
+    fn ready(&self, mut daemon: Daemon) -> Result<Daemon, ExitStatus> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(text) = fs::read_to_string(&daemon.ports_file) {

@@ -6,6 +6,7 @@
 //! the service manager is the last supervisor.
 
 mod listen;
+mod maildrops;
 mod parts;
 mod sessions;
 mod start;
@@ -29,8 +30,9 @@ use crate::net::peer::Remote;
 use crate::net::stream::Plain;
 use crate::net::tls::{CertificateError, Certificates};
 
+pub(crate) use maildrops::MaildropLock;
 pub(crate) use parts::Services;
-pub(crate) use sessions::{Entry, MaildropLock};
+pub(crate) use sessions::Entry;
 
 /// What an embedder puts in the place of, or beside, what the configuration says.
 #[derive(Default)]

@@ -104,6 +104,7 @@ pub(crate) const KEYS: &[&str] = &[
     "deadlines.data",
     "deadlines.write",
     "deadlines.answer",
+    "deadlines.maildrop",
     "deadlines.drain",
     "queues.mailbox",
     "queues.mailboxes",

@@ -89,6 +89,8 @@ pub struct Deadlines {
     pub write: Duration,
     /// For our own answer to a command, before it becomes "try again later".
     pub answer: Duration,
+    /// How long a POP3 session that a dead host had keeps others from its maildrop, where several hosts share the index.
+    pub maildrop: Duration,
     /// For open commands when the server goes down.
     pub drain: Duration,
 }
@@ -196,6 +198,7 @@ pub(super) fn read_deadlines(root: &Table<'_>) -> Deadlines {
         data: table.within("data", 3 * MINUTE, bounds.clone()),
         write: table.within("write", 2 * MINUTE, bounds.clone()),
         answer: table.within("answer", MINUTE, bounds.clone()),
+        maildrop: table.within("maildrop", MINUTE, SECOND..=60 * MINUTE),
         drain: table.within("drain", 30 * SECOND, bounds),
     }
 }

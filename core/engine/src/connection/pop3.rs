@@ -1,4 +1,5 @@
-//! How the questions of POP3 sessions are answered. The maildrop is INBOX, locked for one session an account. What a client has retrieved
+//! How the questions of POP3 sessions are answered. The maildrop is INBOX, locked for one session an account
+//! on all hosts. What a client has retrieved
 //! whole is noted: from then on its time runs (`mailbox::maildrop`).
 
 use std::collections::HashMap;
@@ -9,8 +10,8 @@ use postrider_protocol::pop3::{Expire, Pop3Session};
 use postrider_protocol::session::Framing;
 use postrider_storage::Error;
 use postrider_storage::index::{
-    self as storage, AccountId, Change, Expunge, ExpungeWhich, INBOX, MailboxId, Retention,
-    Retrieved,
+    self as storage, AccountId, Change, Expunge, ExpungeMaildrop, ExpungeWhich, INBOX, MailboxId,
+    MaildropBy, Retention, Retrieved,
 };
 
 use super::asks::{Asks, Desk};
@@ -36,7 +37,7 @@ struct Maildrop {
     retrieved: Vec<storage::Uid>,
     /// Its messages, rising.
     uids: Box<[storage::Uid]>,
-    _lock: MaildropLock,
+    lock: MaildropLock,
 }
 
 /// Messages that are noted as retrieved at a time. What a crash forgets of them stays longer, no more.
@@ -56,7 +57,7 @@ impl Pop3Asks {
         let account = account.ok_or(Error::NotFound("account"))?;
         let expire = expire(account.pop3_retention, &self.desk.services.config);
         let account = account.id;
-        let Some(lock) = self.desk.services.maildrops.lock(account) else {
+        let Some(lock) = self.desk.services.maildrops.hold(account).await? else {
             return Ok(Opened::InUse);
         };
         let index = &self.desk.services.index;
@@ -77,7 +78,7 @@ impl Pop3Asks {
             sent: None,
             retrieved: Vec::new(),
             uids: uids.into(),
-            _lock: lock,
+            lock,
         });
         // Of the few whose line ends are not those of the wire.
         let others = index.read(|index| index.line_sizes(id)).await?;
@@ -150,7 +151,16 @@ impl Pop3Asks {
             which: ExpungeWhich::Exactly(uids),
             now: clock::now(),
         };
-        self.desk.services.index.expunge(expunge).await?;
+        let index = &self.desk.services.index;
+        match maildrop.lock.holder() {
+            None => index.expunge(expunge).await?,
+            // Whoever came since may have seen another maildrop: nothing goes then.
+            Some(holder) => {
+                let by = MaildropBy::Holder(holder.to_owned());
+                let expunge = ExpungeMaildrop { expunge, by };
+                index.expunge_maildrop(expunge).await?
+            }
+        };
         self.desk.services.mailboxes.notice(maildrop.mailbox);
         Ok(())
     }
@@ -211,7 +221,9 @@ impl Asks for Pop3Asks {
     /// Whoever reads the answer to QUIT may come back at once.
     async fn closed(&mut self) {
         self.note(1).await;
-        self.maildrop = None;
+        if let Some(maildrop) = self.maildrop.take() {
+            maildrop.lock.release().await;
+        }
     }
 
     fn desk(&mut self) -> &mut Desk {

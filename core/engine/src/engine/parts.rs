@@ -11,7 +11,8 @@ use crate::directory::Directory;
 use crate::index::IndexPool;
 use crate::mailbox::Mailboxes;
 
-use super::sessions::{Maildrops, Sessions};
+use super::maildrops::Maildrops;
+use super::sessions::Sessions;
 
 /// What all connections share. Cheap to clone.
 #[derive(Clone)]

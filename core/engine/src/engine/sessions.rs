@@ -1,4 +1,4 @@
-//! Who is logged in here, and who holds a maildrop.
+//! Who is logged in here.
 //!
 //! An account that is switched off, removed, or whose password changed must not keep its sessions. Whoever changes it (a control
 //! program, another process) raises the account's version; [`watch`] sees that and revokes.
@@ -161,60 +161,5 @@ async fn revoke(services: &Services) {
         if let Ok(account) = account {
             services.sessions.check(id, account.as_ref());
         }
-    }
-}
-
-/// The maildrops that POP3 sessions hold (RFC 1939 section 4). Cheap to clone.
-///
-/// Held in this process alone. Where several serve POP3 over one index, two sessions may hold a maildrop: each removes what it was told
-/// to remove, what is gone already is passed over, and no message is lost. A lock over all of them is a lease in the index like that of a
-/// queue entry (I9), and comes with the back end that many processes share.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Maildrops(Arc<DashMap<AccountId, ()>>);
-
-/// A held maildrop; free again when dropped.
-#[derive(Debug)]
-pub(crate) struct MaildropLock {
-    maildrops: Maildrops,
-    account: AccountId,
-}
-
-impl Maildrops {
-    /// Holds the maildrop of an account; none if another session does.
-    pub fn lock(&self, account: AccountId) -> Option<MaildropLock> {
-        let before = self.0.insert(account, ());
-        before.is_none().then(|| MaildropLock {
-            maildrops: self.clone(),
-            account,
-        })
-    }
-}
-
-impl Maildrops {
-    /// Whether a session holds the maildrop of an account.
-    pub fn is_held(&self, account: AccountId) -> bool {
-        self.0.contains_key(&account)
-    }
-}
-
-impl Drop for MaildropLock {
-    fn drop(&mut self) {
-        self.maildrops.0.remove(&self.account);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_maildrop_one_session() {
-        let maildrops = Maildrops::default();
-        let lock = maildrops.lock(AccountId(1)).expect("free");
-        assert!(maildrops.lock(AccountId(1)).is_none());
-        assert!(maildrops.is_held(AccountId(1)) && !maildrops.is_held(AccountId(2)));
-        assert!(maildrops.lock(AccountId(2)).is_some());
-        drop(lock);
-        assert!(maildrops.lock(AccountId(1)).is_some());
     }
 }

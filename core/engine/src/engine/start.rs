@@ -9,8 +9,9 @@ use postrider_storage::index::{Index, PostgresIndex, SqliteIndex};
 use tokio_util::sync::CancellationToken;
 
 use super::listen::Door;
+use super::maildrops::Maildrops;
 use super::parts::{Inner, Services};
-use super::sessions::{Maildrops, Sessions, watch};
+use super::sessions::{Sessions, watch};
 use super::{Parts, Running, StartError};
 use crate::actor::{
     Arbiters, Budget, ByteCount, Escalation, ServiceRuntime, Stage, Stages, Supervisor,
@@ -126,7 +127,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         delivery,
         auth,
         sessions: Sessions::default(),
-        maildrops: Maildrops::default(),
+        maildrops: Maildrops::new(index.clone(), runtime.clone(), config.deadlines.maildrop),
         config,
     });
 
@@ -427,6 +428,8 @@ fn background(services: &Services, certificates: &Arc<Certificates>, company: Op
     runtime.spawn(certificates.clone().watch(CERTIFICATES, stopped));
     let drain = services.stages.drain(Stage::Listeners);
     runtime.spawn(watch(services.clone(), drain.clone()));
+    let connections = services.stages.drain(Stage::Connections);
+    runtime.spawn(services.maildrops.clone().keep(connections));
     if let Some(client) = company {
         let (rows, drain) = (ldap::Rows::of(&services.index), drain.clone());
         runtime.spawn(async move {

@@ -166,6 +166,8 @@ changes! {
     copy(Copy) -> Copied(storage::Copied);
     /// Expunges.
     expunge(Expunge) -> Expunged(storage::ExpungedUids);
+    /// Expunges for who holds the maildrop, or while nobody does.
+    expunge_maildrop(ExpungeMaildrop) -> Expunged(storage::ExpungedUids);
     /// Takes what is recent.
     claim_recent(ClaimRecent) -> Recent(storage::Uid);
     /// Makes a mailbox.

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 
 use postrider_storage::Error;
 use postrider_storage::index::{
-    AccountId, Expunge, ExpungeWhich, MailboxId, Overdue, Retention, Timestamp, Uid,
+    AccountId, Expunge, ExpungeMaildrop, ExpungeWhich, MailboxId, MaildropBy, Overdue, Retention,
+    Timestamp, Uid,
 };
 
 use super::Mailboxes;
@@ -47,19 +48,22 @@ pub(crate) async fn round(
             if is_held(account) {
                 continue;
             }
-            let expunge = Expunge {
-                account,
-                mailbox,
-                which: ExpungeWhich::Exactly(uids),
-                now,
+            let expunge = ExpungeMaildrop {
+                expunge: Expunge {
+                    account,
+                    mailbox,
+                    which: ExpungeWhich::Exactly(uids),
+                    now,
+                },
+                by: MaildropBy::Nobody,
             };
-            match index.expunge(expunge).await {
+            match index.expunge_maildrop(expunge).await {
                 Ok(expunged) => {
                     gone += expunged.uids.len() as u64;
                     mailboxes.notice(mailbox);
                 }
-                // The account or the mailbox went meanwhile.
-                Err(Error::NotFound(_)) => {}
+                // The account or the mailbox went meanwhile, or a session on another host holds it.
+                Err(Error::NotFound(_) | Error::Exists(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -90,8 +94,8 @@ mod tests {
 
     use postrider_storage::blob::BlobKey;
     use postrider_storage::index::{
-        AddAccounts, AddDomain, Append, AuthType, Change, Flags, INBOX, Index, MemoryIndex, ModSeq,
-        NewAccount, NewBlob, Outcome, Retrieved, SetRetention,
+        AddAccounts, AddDomain, Append, AuthType, Change, Flags, Hold, HoldMaildrop, INBOX, Index,
+        MemoryIndex, ModSeq, NewAccount, NewBlob, Outcome, Retrieved, SetRetention,
     };
 
     use super::*;
@@ -233,6 +237,24 @@ mod tests {
         assert_eq!(home.round(days(8), &[first]).await, Ok(1007));
         assert_eq!(home.round(days(8), &[]).await, Ok(520));
         assert_eq!(home.left().await, [0, 0, 0, 0, 5]);
+    }
+
+    #[actix::test]
+    async fn what_a_session_on_another_host_holds_stays() {
+        let home = Home::new(&[3, 2]).await;
+        let hold = |hold| {
+            Change::HoldMaildrop(HoldMaildrop {
+                account: home.accounts[0].0,
+                holder: "elsewhere".to_owned(),
+                hold,
+                now: days(8),
+            })
+        };
+        home.change(hold(Hold::Take(days(9)))).await;
+        assert_eq!(home.round(days(8), &[]).await, Ok(2));
+        assert_eq!(home.left().await, [3, 0]);
+        home.change(hold(Hold::Release)).await;
+        assert_eq!(home.round(days(8), &[]).await, Ok(3));
     }
 
     #[actix::test]

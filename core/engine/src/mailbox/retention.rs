@@ -56,13 +56,11 @@ async fn expire(services: Services, drain: Drain) {
     let default = services.config.retention.retrieved.0;
     let is_held = |account| services.maildrops.is_held(account);
     loop {
-        let round = maildrop::round(
-            &services.index,
-            &services.mailboxes,
-            default,
-            clock::now(),
-            is_held,
-        );
+        let round = async {
+            let now = services.maildrops.now().await?;
+            let (index, mailboxes) = (&services.index, &services.mailboxes);
+            maildrop::round(index, mailboxes, default, now, is_held).await
+        };
         match round.await {
             Ok(0) => {}
             Ok(messages) => tracing::info!(messages, "retrieved mail has gone"),

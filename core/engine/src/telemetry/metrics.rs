@@ -87,6 +87,7 @@ metrics! {
     COMMAND_SECONDS = "postrider_command_seconds", Histogram(SECONDS), Seconds, "Time from a command's line to its answer, by service and command.";
     // Login.
     LOGINS = "postrider_logins_total", Counter, Count, "Logins, by service, mechanism (PLAIN, LOGIN, USER) and result (accepted, rejected, throttled, unavailable).";
+    MAILDROPS = "postrider_maildrops_total", Counter, Count, "Maildrops that POP3 sessions asked for, by outcome (held, in_use), and those whose lease was lost (lost).";
     LOGIN_SECONDS = "postrider_login_seconds", Histogram(SECONDS), Seconds, "Time a login took, by result.";
     PASSWORD_SECONDS = "postrider_password_seconds", Histogram(SECONDS), Seconds, "Time a password hasher worked on one password.";
     PASSWORD_JOBS_WAITING = "postrider_password_jobs_waiting", Gauge, Count, "Passwords that wait for a hasher.";

@@ -4,8 +4,10 @@
 //! outcome is harmless: appends are recognised by their blob's key, the others set a state.
 
 mod mailbox;
+mod maildrop;
 
 pub use mailbox::*;
+pub use maildrop::*;
 
 use super::{
     AccountId, Alias, AuthType, BindEntry, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount,
@@ -33,6 +35,7 @@ pub enum Change {
     RenameAccount(RenameAccount),
     SetEntryActive(SetEntryActive),
     TakeLease(TakeLease),
+    HoldMaildrop(HoldMaildrop),
     CreateMailbox(CreateMailbox),
     DeleteMailbox(DeleteMailbox),
     RenameMailbox(RenameMailbox),
@@ -44,6 +47,7 @@ pub enum Change {
     Store(Store),
     Copy(Copy),
     Expunge(Expunge),
+    ExpungeMaildrop(ExpungeMaildrop),
     Retrieved(Retrieved),
     Restore(Restore),
     Reap(Reap),

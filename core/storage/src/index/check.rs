@@ -77,6 +77,11 @@ pub(super) fn lease(text: &str) -> Result<(), Error> {
     }
 }
 
+/// The name of the lease of an account's maildrop.
+pub(super) fn maildrop(account: super::AccountId) -> String {
+    format!("maildrop/{}", account.0)
+}
+
 fn fits(text: &str) -> bool {
     text.len() <= TEXT_LIMIT && !text.chars().any(char::is_control)
 }
@@ -273,6 +278,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::RenewUidValidities(_) => true,
         Change::TouchLogin(_)
         | Change::TakeLease(_)
+        | Change::HoldMaildrop(_)
         | Change::CreateMailbox(_)
         | Change::DeleteMailbox(_)
         | Change::RenameMailbox(_)
@@ -283,6 +289,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::Store(_)
         | Change::Copy(_)
         | Change::Expunge(_)
+        | Change::ExpungeMaildrop(_)
         | Change::Retrieved(_)
         | Change::Restore(_)
         | Change::Reap(_)

@@ -150,6 +150,11 @@ pub trait Index: Send + Sync + 'static {
     fn news(&self) -> Option<broadcast::Receiver<News>> {
         None
     }
+    /// The one clock of all hosts that share this index, for rights that end by themselves. None where one host has it to itself: its own
+    /// clock does, and what its processes settle among themselves needs no place here.
+    async fn shared_clock(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(None)
+    }
     /// How many batches of changes may well be applied at once.
     fn writers(&self) -> usize {
         1

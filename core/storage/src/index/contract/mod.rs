@@ -11,6 +11,7 @@ mod directory;
 mod domains;
 mod flags;
 mod mailboxes;
+mod maildrops;
 mod messages;
 mod races;
 pub mod random;
@@ -43,6 +44,7 @@ where
     copies::all(&fresh).await;
     blobs::all(&fresh).await;
     retention::all(&fresh).await;
+    maildrops::all(&fresh).await;
     races::all(&fresh).await;
 }
 

@@ -3,11 +3,11 @@
 use super::{NOW, body};
 use crate::index::{
     AccountId, AddAccounts, AddAlias, AddDomain, Alias, Append, AuthType, BlobId, Change,
-    ClaimRecent, Copy, CopyMode, CreateMailbox, DeleteMailbox, Expunge, ExpungeWhich, Flags,
-    Forget, Index, Mailbox, MailboxId, ModSeq, NewAccount, Reap, RemoveAccount, RemoveAlias,
-    RemoveDomain, RenameMailbox, Restore, Retention, Retrieved, SetAccountActive, SetDomainActive,
-    SetPassword, SetQuota, SetRetention, SpecialUse, Store, StoreMode, Subscribe, Timestamp,
-    TouchLogin, Uid,
+    ClaimRecent, Copy, CopyMode, CreateMailbox, DeleteMailbox, Expunge, ExpungeMaildrop,
+    ExpungeWhich, Flags, Forget, Hold, HoldMaildrop, Index, Mailbox, MailboxId, MaildropBy, ModSeq,
+    NewAccount, Reap, RemoveAccount, RemoveAlias, RemoveDomain, RenameMailbox, Restore, Retention,
+    Retrieved, SetAccountActive, SetDomainActive, SetPassword, SetQuota, SetRetention, SpecialUse,
+    Store, StoreMode, Subscribe, Timestamp, TouchLogin, Uid,
 };
 
 /// Applies random changes to a model and to another index, and compares what they answer and hold.
@@ -210,6 +210,21 @@ async fn random(model: &dyn Index, dice: &mut Dice) -> Change {
             from: dice.name(),
             to: dice.name(),
             now,
+        }),
+        28 if dice.once_in(3) => Change::HoldMaildrop(HoldMaildrop {
+            account,
+            holder: dice.of(&["one", "two"]).to_owned(),
+            hold: dice.of(&[Hold::Take(now), Hold::Prolong(now), Hold::Release]),
+            now: dice.now(),
+        }),
+        28 if dice.once_in(2) => Change::ExpungeMaildrop(ExpungeMaildrop {
+            expunge: Expunge {
+                account,
+                mailbox,
+                which: ExpungeWhich::Exactly(dice.uids()),
+                now,
+            },
+            by: dice.of(&[MaildropBy::Nobody, MaildropBy::Holder("one".to_owned())]),
         }),
         28 => Change::Retrieved(Retrieved {
             account,

@@ -5,6 +5,8 @@
 mod blob;
 mod directory;
 mod entry;
+mod folder;
+mod maildrop;
 mod message;
 mod name;
 mod retention;
@@ -195,6 +197,7 @@ impl State {
             Change::RenameAccount(it) => self.rename_account(it),
             Change::SetEntryActive(it) => self.set_entry_active(it),
             Change::TakeLease(it) => self.take_lease(it),
+            Change::HoldMaildrop(it) => self.hold_maildrop(it),
             Change::CreateMailbox(it) => self.create_mailbox(it),
             Change::DeleteMailbox(it) => self.delete_mailbox(it),
             Change::RenameMailbox(it) => self.rename_mailbox(it),
@@ -206,51 +209,12 @@ impl State {
             Change::Store(it) => self.store(it),
             Change::Copy(it) => self.copy(it),
             Change::Expunge(it) => self.expunge(it),
+            Change::ExpungeMaildrop(it) => self.expunge_maildrop(it),
             Change::Retrieved(it) => self.retrieve(it),
             Change::Restore(it) => self.restore(it),
             Change::Reap(it) => self.reap(it),
             Change::Forget(it) => self.forget(it),
         }
-    }
-}
-
-impl Folder {
-    fn changes(&self, since: ModSeq, log: impl Iterator<Item = (Uid, u64)>) -> MailboxChanges {
-        let changed = self.messages.values().filter(|it| it.modseq > since);
-        let expunged = match since.0 {
-            0 => Vec::new(),
-            since if since >= self.floor => log
-                .filter(|(_, modseq)| *modseq > since)
-                .map(|(uid, _)| uid)
-                .collect(),
-            _ => (1..self.mailbox.uid_next.0)
-                .map(Uid)
-                .filter(|uid| !self.messages.contains_key(uid))
-                .collect(),
-        };
-        MailboxChanges {
-            highest_modseq: self.mailbox.highest_modseq.0,
-            uid_next: self.mailbox.uid_next.0,
-            changed: changed.copied().collect(),
-            expunged,
-            keywords: self.keywords.clone(),
-        }
-    }
-
-    /// Sets the counters to what the messages say.
-    fn count(&mut self) {
-        let all = || self.messages.values();
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        self.mailbox.messages = number(all().count());
-        self.mailbox.unseen = number(all().filter(|it| !it.flags.contains(Flags::SEEN)).count());
-        self.mailbox.deleted = number(all().filter(|it| it.flags.contains(Flags::DELETED)).count());
-        self.mailbox.size = all().map(|it| it.size).sum();
-    }
-
-    /// The next modification sequence, given.
-    fn next_modseq(&mut self) -> ModSeq {
-        self.mailbox.highest_modseq.0 += 1;
-        self.mailbox.highest_modseq
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     fault::Fault,
     sql::rows,
 };
-use crate::Error;
+use crate::{Error, index::Timestamp};
 
 /// A number that rises with each transaction that wrote anything, by anybody.
 pub(super) fn highest_transaction(conn: &mut Conn) -> Result<i64, Fault> {
@@ -21,6 +21,18 @@ pub(super) fn highest_transaction(conn: &mut Conn) -> Result<i64, Fault> {
     let missing = || Error::Corrupt("a snapshot without an end".to_owned());
     let (highest,) = found.into_iter().next().ok_or_else(missing)?;
     Ok(highest)
+}
+
+/// The clock of the server: that of all who use it.
+pub(super) fn clock(conn: &mut Conn) -> Result<Timestamp, Fault> {
+    let found = rows::<(BigInt,), (i64,)>(
+        conn,
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+        &[],
+    )?;
+    let missing = || Error::Corrupt("a server without a clock".to_owned());
+    let (micros,) = found.into_iter().next().ok_or_else(missing)?;
+    Ok(Timestamp(micros))
 }
 
 /// Commits something, and so proves that changes can be made.

@@ -174,6 +174,8 @@ impl Needs {
             Change::Append(it) => it.account,
             Change::Copy(it) => it.account,
             Change::Expunge(it) => it.account,
+            Change::HoldMaildrop(it) => it.account,
+            Change::ExpungeMaildrop(it) => it.expunge.account,
             Change::Retrieved(it) => it.account,
             Change::Restore(it) => it.account,
         };

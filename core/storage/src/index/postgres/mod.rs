@@ -75,6 +75,8 @@ mod expunge;
 mod fault;
 #[path = "../sql/mailbox.rs"]
 mod mailbox;
+#[path = "../sql/maildrop.rs"]
+mod maildrop;
 #[path = "../sql/name.rs"]
 mod name;
 #[path = "../sql/renew.rs"]
@@ -455,6 +457,10 @@ impl Index for PostgresIndex {
 
     fn news(&self) -> Option<broadcast::Receiver<News>> {
         Some(self.notices.subscribe())
+    }
+
+    async fn shared_clock(&self) -> Result<Option<Timestamp>, Error> {
+        self.read(generation::clock).await.map(Some)
     }
 
     fn writers(&self) -> usize {

@@ -214,6 +214,10 @@ impl Noted {
             (Change::Expunge(it), Outcome::Expunged(gone)) if !gone.uids.is_empty() => {
                 self.mailbox(it.account, it.mailbox, ModSeq(gone.highest_modseq));
             }
+            (Change::ExpungeMaildrop(it), Outcome::Expunged(gone)) if !gone.uids.is_empty() => {
+                let it = &it.expunge;
+                self.mailbox(it.account, it.mailbox, ModSeq(gone.highest_modseq));
+            }
             // What it became is not in the answer: who has it looks.
             (Change::Copy(it), Outcome::Copied(copied)) if !copied.to.is_empty() => {
                 self.mailbox(it.account, it.to, ModSeq(u64::MAX));

@@ -17,7 +17,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use server::{Server, settings, shared};
 
-use super::PostgresIndex;
+use super::{Hearing, PostgresIndex, PostgresSettings};
 use crate::{
     Error,
     index::{

@@ -9,7 +9,7 @@ use super::{
     domain::{self, auth_text, auth_type},
     expunge::{self, Scope},
     fault::{Fault, number},
-    mailbox,
+    mailbox, maildrop,
     moment::Moment,
     name, retention,
     schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
@@ -314,6 +314,7 @@ pub(super) fn remove(conn: &mut Conn, change: &RemoveAccount) -> Result<Outcome,
             change.now,
         )?;
     }
+    maildrop::forget(conn, id)?;
     // Keywords and subscriptions go with them.
     diesel::delete(mailboxes::table.filter(mailboxes::account_id.eq(id.0))).execute(conn)?;
     run(

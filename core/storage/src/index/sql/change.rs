@@ -1,8 +1,8 @@
 //! Each kind of change, and who makes it.
 
 use super::{
-    Conn, account, alias, append, blob, copy, domain, entry, expunge, fault::Fault, mailbox, name,
-    renew, restore, retention, store,
+    Conn, account, alias, append, blob, copy, domain, entry, expunge, fault::Fault, mailbox,
+    maildrop, name, renew, restore, retention, store,
 };
 use crate::index::{Change, Outcome};
 
@@ -26,6 +26,7 @@ pub(super) fn make(conn: &mut Conn, change: &Change) -> Result<Outcome, Fault> {
         Change::RenameAccount(it) => account::rename(conn, it),
         Change::SetEntryActive(it) => entry::set_active(conn, it),
         Change::TakeLease(it) => entry::take_lease(conn, it),
+        Change::HoldMaildrop(it) => maildrop::hold(conn, it),
         Change::CreateMailbox(it) => name::create(conn, it),
         Change::DeleteMailbox(it) => name::delete(conn, it),
         Change::RenameMailbox(it) => name::rename(conn, it),
@@ -36,6 +37,7 @@ pub(super) fn make(conn: &mut Conn, change: &Change) -> Result<Outcome, Fault> {
         Change::Store(it) => store::store(conn, it),
         Change::Copy(it) => copy::copy(conn, it),
         Change::Expunge(it) => expunge::expunge(conn, it),
+        Change::ExpungeMaildrop(it) => maildrop::expunge(conn, it),
         Change::Retrieved(it) => retention::retrieved(conn, it),
         Change::Restore(it) => restore::restore(conn, it),
         Change::Reap(it) => blob::reap(conn, it),

@@ -65,6 +65,8 @@ mod expunge;
 mod fault;
 #[path = "../sql/mailbox.rs"]
 mod mailbox;
+#[path = "../sql/maildrop.rs"]
+mod maildrop;
 #[path = "../sql/name.rs"]
 mod name;
 #[path = "../sql/renew.rs"]

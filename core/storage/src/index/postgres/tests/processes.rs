@@ -130,6 +130,20 @@ fn mixed(first: &Home, to: MailboxId, second: &Home, process: u32, round: u32) -
     changes
 }
 
+/// Hosts whose own clocks differ agree on when a right ends: it is the server's clock that says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_is_the_servers() {
+    let database = shared().database().await;
+    let index = open(shared(), &database).await;
+    let ask = async || -> i64 {
+        let query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        shared().ask(&database, query).await.parse().unwrap()
+    };
+    let before = ask().await;
+    let now = index.shared_clock().await.unwrap().unwrap();
+    assert!((before..=ask().await).contains(&now.0), "{before} {now:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_start_at_once() {
     let database = shared().empty().await;

@@ -1,5 +1,7 @@
 //! A PostgreSQL of its own for the tests: from the package of the system, as an ordinary user, in a folder that goes with it.
 //!
+//! The tests of the programs include this file too: it knows of the index only what whoever includes it imports.
+//!
 //! A shell stands between, so that the server ends and its folder goes whatever becomes of the test.
 
 use std::{
@@ -18,7 +20,7 @@ use std::{
 
 use tokio_postgres::NoTls;
 
-use crate::index::postgres::{Hearing, PostgresIndex, PostgresSettings};
+use super::{Hearing, PostgresIndex, PostgresSettings};
 
 /// Keeps the server of `"$@"`: starts and ends it as it is told, and clears up when nobody tells it anything any longer.
 const KEEPER: &str = r#"dir=$1; shift; pid=
