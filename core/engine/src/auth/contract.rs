@@ -87,6 +87,7 @@ pub async fn ask(resolver: &dyn Resolver, user: &str, password: &str) -> Answer 
         peer: &peer,
         protocol: "imap",
         deadline: Instant::now() + Duration::from_secs(60),
+        in_doubt: false,
     };
     resolver.authenticate(request).await
 }

@@ -1,7 +1,8 @@
 //! The local resolver: the hash in `virtual_users.password`, and what it needs of index and hashers.
 //!
 //! **Invariants.** Whatever the row holds, every answer but yes costs the work of one verification, so that time does not tell who exists
-//! (only a hash that costs more than ours takes longer, until its first login). A user name is a value in SQL, never a part of it.
+//! (only a hash that costs more than ours takes longer, until its first login). But while a directory that was asked before cannot tell, who
+//! has no hash here hears "later" in any case, and costs nothing: else all who try again would take the hashers from everybody else. A user name is a value in SQL, never a part of it.
 
 use std::sync::Arc;
 
@@ -132,7 +133,10 @@ impl Resolver for LocalResolver {
                 Some(hash) => return self.compare(hash, password).await,
             },
         };
-        self.nobody(refusal).await
+        match refusal {
+            Answer::Unknown(_) if request.in_doubt => refusal,
+            _ => self.nobody(refusal).await,
+        }
     }
 }
 

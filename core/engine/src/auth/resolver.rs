@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub protocol: &'static str,
     /// An answer after this is none.
     pub deadline: Instant,
+    /// Whether somebody who was asked before could not tell: then the client hears "later" unless this one knows better.
+    pub in_doubt: bool,
 }
 
 /// Why a resolver says what it says: for the log, never for the client. Without password.
@@ -192,6 +194,7 @@ impl Chain {
             let answer = link
                 .ask(Request {
                     deadline,
+                    in_doubt: heard.in_doubt(),
                     ..request
                 })
                 .await;

@@ -179,6 +179,7 @@ impl Shared {
             peer,
             protocol: attempt.protocol,
             deadline,
+            in_doubt: false,
         };
         let decision = timeout_at(deadline, self.judge(request))
             .await

@@ -5,6 +5,16 @@ use super::*;
 use tokio::time::Instant;
 
 async fn ask(passwords: &Arc<FakePasswords>, row: Option<&Account>, password: &str) -> Answer {
+    ask_after(passwords, row, password, false).await
+}
+
+/// The same where somebody before could tell, or could not.
+async fn ask_after(
+    passwords: &Arc<FakePasswords>,
+    row: Option<&Account>,
+    password: &str,
+    in_doubt: bool,
+) -> Answer {
     let local = LocalResolver::new(passwords.clone());
     local
         .authenticate(Request {
@@ -14,6 +24,7 @@ async fn ask(passwords: &Arc<FakePasswords>, row: Option<&Account>, password: &s
             peer: &peer("192.0.2.1"),
             protocol: "imap",
             deadline: Instant::now() + MINUTE,
+            in_doubt,
         })
         .await
 }
@@ -63,6 +74,28 @@ async fn attack_33_every_refusal_costs_one_verification() {
     );
     assert_eq!(passwords.work(), 1);
     assert_eq!(ask(&passwords, Some(&row), "secret").await, Answer::Granted);
+    assert_eq!(passwords.work(), 2);
+}
+
+/// While the directory is away all its users try again and again: that must not take the hashers from everybody else.
+#[tokio::test]
+async fn attack_36_while_a_directory_cannot_tell_its_users_cost_no_verification() {
+    let passwords = Arc::new(FakePasswords::default());
+    for row in [
+        None,
+        Some(row(|it| it.auth = AuthType::Ldap)),
+        Some(row(|it| it.password = None)),
+    ] {
+        let answer = ask_after(&passwords, row.as_ref(), "secret", true).await;
+        assert!(matches!(answer, Answer::Unknown(_)), "{answer:?}");
+    }
+    assert_eq!(passwords.work(), 0);
+    // Who has a password here may use it, and whoever guesses it pays.
+    let row = row(|_| ());
+    for (password, right) in [("secret", true), ("wrong", false)] {
+        let answer = ask_after(&passwords, Some(&row), password, true).await;
+        assert_eq!(answer == Answer::Granted, right);
+    }
     assert_eq!(passwords.work(), 2);
 }
 

@@ -75,6 +75,7 @@ async fn ask_within(chain: &Chain, time: Duration) -> Heard {
             peer: &peer("192.0.2.1"),
             protocol: "imap",
             deadline: Instant::now() + time,
+            in_doubt: false,
         })
         .await
 }
@@ -155,4 +156,35 @@ async fn a_resolver_works_on_a_bounded_number_at_a_time() {
     let heard = join_all((0..3 * PLACES).map(|_| ask(&chain))).await;
     assert!(heard.iter().all(|it| it.granted.is_some()));
     assert_eq!(local.most.load(Ordering::SeqCst), PLACES);
+}
+
+/// Says whether somebody before it could not tell.
+struct Listens;
+
+#[async_trait::async_trait]
+impl Resolver for Listens {
+    fn name(&self) -> &'static str {
+        "listens"
+    }
+
+    async fn authenticate(&self, request: Request<'_>) -> Answer {
+        match request.in_doubt {
+            true => Answer::Unknown("in doubt".into()),
+            false => Answer::Unknown("no doubt".into()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_comes_after_is_told_of_doubt() {
+    let unknown = |why: &'static str| Answer::Unknown(why.into());
+    for (first, heard) in [
+        (Answer::Unavailable("down".into()), unknown("in doubt")),
+        (Answer::Denied("no".into()), unknown("no doubt")),
+        (unknown("who"), unknown("no doubt")),
+    ] {
+        let first = Told::new("ldap", Behaviour::Says(first));
+        let chain = Chain::new(vec![first], Arc::new(Listens));
+        assert_eq!(ask(&chain).await.said[1].1, heard);
+    }
 }
