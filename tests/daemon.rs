@@ -1,4 +1,4 @@
-//! The built `postrider`, started as an operator starts it: as a process of its own.
+//! The built programs, started as an operator starts them: as processes of their own.
 //!
 //! **Invariants.** A process that a test started does not outlive its [`Daemon`].
 
@@ -11,6 +11,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use crate::door::Door;
 
 /// Generous: a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +55,9 @@ fn build() -> PathBuf {
     folder.join("postrider")
 }
 
+/// The daemons beside it.
+pub const DAEMONS: [&str; 3] = ["smtpd", "imapd", "pop3d"];
+
 /// A folder with a configuration, and all that a server keeps in it.
 #[derive(Debug)]
 pub struct House {
@@ -86,8 +91,8 @@ impl House {
         self.folder.join("data")
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(program());
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program().with_file_name(name));
         command
             .arg("--config")
             .arg(self.folder.join("postrider.toml"))
@@ -98,7 +103,7 @@ impl House {
     /// Runs a command of the control program with this on its standard input.
     pub fn control(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = self
-            .command()
+            .command("postrider")
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -126,15 +131,18 @@ impl House {
 
     /// Starts the server without waiting for it.
     pub fn launch(&self) -> Daemon {
-        let mut command = self.command();
-        command.arg("run");
-        self.launch_with(command, "ports.json")
+        self.launch_daemon("postrider")
     }
 
-    fn launch_with(&self, mut command: Command, ports_file: &str) -> Daemon {
-        let ports_file = self.folder.join(ports_file);
+    /// The same for one of [`DAEMONS`], or for all in one.
+    pub fn launch_daemon(&self, name: &str) -> Daemon {
+        let ports_file = self.folder.join(format!("{name}.json"));
         let _ = fs::remove_file(&ports_file);
         let log = self.log_file();
+        let mut command = self.command(name);
+        if name == "postrider" {
+            command.arg("run");
+        }
         let child = command
             .arg("--ports-file")
             .arg(&ports_file)
@@ -153,24 +161,12 @@ impl House {
 
     /// Starts the server and waits until every listener is ready.
     pub fn start(&self) -> Daemon {
-        match self.try_start() {
-            Ok(daemon) => daemon,
-            Err(status) => panic!(
-                "the server ended at its start with {status}:\n{}",
-                self.log()
-            ),
-        }
+        self.start_daemon("postrider")
     }
 
-    /// Starts one of the daemons, `smtpd`, `imapd` or `pop3d`, and waits until every listener of it is ready.
+    /// The same for one of [`DAEMONS`].
     pub fn start_daemon(&self, name: &str) -> Daemon {
-        let mut command = Command::new(program().with_file_name(name));
-        command
-            .arg("--config")
-            .arg(self.folder.join("postrider.toml"))
-            .current_dir(&self.folder);
-        let daemon = self.launch_with(command, &format!("{name}.json"));
-        match self.ready(daemon) {
+        match self.ready(self.launch_daemon(name)) {
             Ok(daemon) => daemon,
             Err(status) => panic!("{name} ended at its start with {status}:\n{}", self.log()),
         }
@@ -181,7 +177,8 @@ impl House {
         self.ready(self.launch())
     }
 
-    fn ready(&self, mut daemon: Daemon) -> Result<Daemon, ExitStatus> {
+    /// Waits until every listener of a server is ready, or it has ended.
+    pub fn ready(&self, mut daemon: Daemon) -> Result<Daemon, ExitStatus> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(text) = fs::read_to_string(&daemon.ports_file) {
@@ -230,6 +227,18 @@ impl Daemon {
     /// The port of a service, on 127.0.0.1.
     pub fn port(&self, service: &str) -> u16 {
         self.ports[service]
+    }
+
+    /// The ports of all its services.
+    pub fn ports(&self) -> &HashMap<String, u16> {
+        &self.ports
+    }
+
+    /// The way to it alone.
+    pub fn door(&self) -> Door {
+        let door = Door::default();
+        door.open("server", self.ports.clone());
+        door
     }
 
     /// Waits until it ends by itself; none if it does not in this time.

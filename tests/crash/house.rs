@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use postrider_tests::daemon::{Daemon, House};
+use postrider_tests::daemon::House;
+use postrider_tests::door::Door;
 use postrider_tests::fault::Faults;
 
 use crate::ledger::{ACCOUNTS, Ledger};
@@ -49,38 +50,48 @@ pub fn build_with(folder: &Path, journal: bool, more: &str) -> (House, Faults) {
     let house = House::new(folder, &lines);
     let faults = Faults::new(folder, &house.data());
     let house = house.with_environment(faults.environment(journal));
+    accounts(&house);
+    let daemon = house.start();
+    shelves(&house, &daemon.door());
+    daemon.stop();
+    (house, faults)
+}
+
+/// Makes tables and accounts.
+pub fn accounts(house: &House) {
     house.done(&["migrate"], "");
     house.done(&["domain", "add", "crash.test"], "");
     let rows = ACCOUNTS.map(|account| format!("{account},{HASH},unlimited\n"));
     let table = format!("email,password_hash,quota\n{}", rows.concat());
     house.done(&["user", "import", "-"], &table);
-    let daemon = house.start();
+}
+
+/// Makes the mailboxes beside INBOX that the clients know.
+pub fn shelves(house: &House, door: &Door) {
     for account in ACCOUNTS {
-        let made = Wire::inbox(daemon.port("imap"), account, PASSWORD).and_then(|(mut wire, _)| {
+        let made = Wire::inbox(door.port("imap"), account, PASSWORD).and_then(|(mut wire, _)| {
             wire.ok("CREATE Copies")?;
             wire.ok("CREATE Moved")
         });
         made.unwrap_or_else(|end| panic!("{account}: {end:?}\n{}", house.log()));
     }
-    daemon.stop();
-    (house, faults)
 }
 
 /// All clients at once; each thread ends with what the server must not have said.
 pub fn clients(
-    daemon: &Daemon,
+    door: &Door,
     round: u64,
     manners: Manners,
     random: &mut Random,
     ledger: &Arc<Ledger>,
 ) -> Vec<JoinHandle<Result<(), String>>> {
     let writers = (0..WRITERS)
-        .map(|at| writer::start(daemon, round, at, manners, random.fork(), ledger.clone()));
+        .map(|at| writer::start(door, round, at, manners, random.fork(), ledger.clone()));
     let mut threads: Vec<_> = writers.collect();
     for work in Work::ALL {
         let random = random.fork();
         threads.push(worker::start(
-            daemon,
+            door,
             work,
             round,
             manners,

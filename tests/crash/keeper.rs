@@ -1,6 +1,7 @@
 //! The client that reads everything and holds it against the ledger.
 
-use postrider_tests::daemon::{Daemon, House};
+use postrider_tests::daemon::House;
+use postrider_tests::door::Door;
 
 use crate::PASSWORD;
 use crate::ledger::{ACCOUNTS, Account, Ledger, Seen};
@@ -9,9 +10,9 @@ use crate::shelf::{FLAGS, SHELVES};
 use crate::wire::{End, Wire};
 
 /// Holds all mailboxes against the ledger, and the used quota against the sum of what is there.
-pub fn check(house: &House, daemon: &Daemon, ledger: &Ledger) -> Result<(), String> {
+pub fn check(house: &House, door: &Door, ledger: &Ledger) -> Result<(), String> {
     for (account, name) in ACCOUNTS.iter().enumerate() {
-        let sum = account_of(daemon, ledger, account).map_err(|end| match end {
+        let sum = account_of(door, ledger, account).map_err(|end| match end {
             End::Gone => "the server left while its mail was read".to_owned(),
             End::Later(why) | End::Wrong(why) => why,
         })?;
@@ -25,8 +26,8 @@ pub fn check(house: &House, daemon: &Daemon, ledger: &Ledger) -> Result<(), Stri
 }
 
 /// One account; the sum of its messages.
-fn account_of(daemon: &Daemon, ledger: &Ledger, account: Account) -> Result<u64, End> {
-    let (mut wire, _) = Wire::inbox(daemon.port("imap"), ACCOUNTS[account], PASSWORD)?;
+fn account_of(door: &Door, ledger: &Ledger, account: Account) -> Result<u64, End> {
+    let (mut wire, _) = Wire::inbox(door.port("imap"), ACCOUNTS[account], PASSWORD)?;
     let mut sum = 0;
     let mut look = |wire: &mut Wire, mailbox: &str, read: u32| -> Result<Seen, End> {
         let seen = look(wire, mailbox, read)?;

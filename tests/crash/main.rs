@@ -115,9 +115,9 @@ fn generation(
         }
         faults.clear();
         let mut daemon = house.start();
-        check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
+        check(&house, &daemon.door(), &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
         let before = ledger.answered();
-        let threads = clients(&daemon, round, Manners::Strict, random, &ledger);
+        let threads = clients(&daemon.door(), round, Manners::Strict, random, &ledger);
         // Into the middle of work, not into the greeting.
         let patience = Instant::now() + Duration::from_secs(30);
         while ledger.answered() == before && Instant::now() < patience {
@@ -142,7 +142,7 @@ fn generation(
     ledger.forget_what_was_read();
     let place = format!("CRASH_SEED={seed}, after round {last}");
     let daemon = house.start();
-    check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
+    check(&house, &daemon.door(), &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
     let status = daemon.stop();
     assert!(status.success(), "after SIGTERM: {status}\n{}", house.log());
     agree(&house).unwrap_or_else(|why| failed(&place, &why, &house));
@@ -170,10 +170,10 @@ fn attack_44_what_was_answered_with_yes_survives_faults_of_the_disk() {
             let round = at as u64 * GENERATION + number as u64 + 1;
             let place = format!("CRASH_SEED={seed}, fault round {round}, {trouble:?}");
             let bad = |why: &str| -> ! { failed(&place, why, &house) };
-            check(&house, &daemon, &ledger).unwrap_or_else(|why| bad(&why));
+            check(&house, &daemon.door(), &ledger).unwrap_or_else(|why| bad(&why));
             let until = Instant::now() + Duration::from_secs(2);
             let manners = Manners::Patient(until);
-            let threads = clients(&daemon, round, manners, &mut random, &ledger);
+            let threads = clients(&daemon.door(), round, manners, &mut random, &ledger);
             std::thread::sleep(Duration::from_millis(300));
             trouble::begin(&faults, *trouble, &mut random);
             std::thread::sleep(trouble::lasts(&mut random));
@@ -194,7 +194,7 @@ fn attack_44_what_was_answered_with_yes_survives_faults_of_the_disk() {
                     bad("no mail is taken after the trouble");
                 }
                 let again = Manners::Patient(Instant::now() + Duration::from_secs(1));
-                let threads = clients(&daemon, round, again, &mut random, &ledger);
+                let threads = clients(&daemon.door(), round, again, &mut random, &ledger);
                 end(threads).unwrap_or_else(|why| bad(&why));
             }
             if random.below(3) == 0 {
@@ -210,7 +210,7 @@ fn attack_44_what_was_answered_with_yes_survives_faults_of_the_disk() {
         );
         ledger.forget_what_was_read();
         let place = format!("CRASH_SEED={seed}, after faults");
-        check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
+        check(&house, &daemon.door(), &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
         let status = daemon.stop();
         assert!(status.success(), "after SIGTERM: {status}\n{}", house.log());
         agree(&house).unwrap_or_else(|why| failed(&place, &why, &house));
@@ -242,7 +242,7 @@ fn attack_45_what_was_answered_with_yes_survives_power_cuts() {
                 None => Manners::Strict,
                 Some(_) => Manners::Patient(Instant::now() + Duration::from_secs(2)),
             };
-            let threads = clients(&daemon, round, manners, &mut random, &ledger);
+            let threads = clients(&daemon.door(), round, manners, &mut random, &ledger);
             std::thread::sleep(Duration::from_millis(200 + random.below(200)));
             if let Some(trouble) = trouble {
                 trouble::begin(&faults, trouble, &mut random);
@@ -263,7 +263,8 @@ fn attack_45_what_was_answered_with_yes_survives_power_cuts() {
             lost += cut.unwrap_or_else(|it| failed(&place, &it.to_string(), &house));
             let place = format!("{place} ({point:?}, {unsynced:?}, {trouble:?})");
             let daemon = house.start();
-            check(&house, &daemon, &ledger).unwrap_or_else(|why| failed(&place, &why, &house));
+            check(&house, &daemon.door(), &ledger)
+                .unwrap_or_else(|why| failed(&place, &why, &house));
             match random.below(2) {
                 0 => daemon.kill(),
                 _ => drop(daemon.stop()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use postrider_tests::daemon::Daemon;
+use postrider_tests::door::Door;
 
 use crate::PASSWORD;
 use crate::ledger::{ACCOUNTS, Account, Ledger, Share};
@@ -42,13 +42,12 @@ struct Worker {
     manners: Manners,
     random: Random,
     ledger: Arc<Ledger>,
-    imap: u16,
-    pop3: u16,
+    door: Door,
 }
 
 /// Starts one. Its thread ends with what the server must not have said.
 pub fn start(
-    daemon: &Daemon,
+    door: &Door,
     work: Work,
     round: u64,
     manners: Manners,
@@ -62,8 +61,7 @@ pub fn start(
         manners,
         random,
         ledger,
-        imap: daemon.port("imap"),
-        pop3: daemon.port("pop3"),
+        door: door.clone(),
     };
     std::thread::spawn(move || manners.work(|| this.run(work)))
 }
@@ -74,7 +72,7 @@ impl Worker {
         if work == Work::Pop3 {
             return self.pop3(name);
         }
-        let (mut wire, _) = Wire::inbox(self.imap, name, PASSWORD)?;
+        let (mut wire, _) = Wire::inbox(self.door.port("imap"), name, PASSWORD)?;
         while self.manners.goes_on() {
             let on = match work {
                 Work::Expunge => self.expunge(&mut wire)?,
@@ -167,7 +165,7 @@ impl Worker {
     /// Some messages a session; they are gone with the yes to QUIT, not before.
     fn pop3(&mut self, name: &str) -> Result<(), End> {
         while self.manners.goes_on() {
-            let mut wire = Wire::connect(self.pop3)?;
+            let mut wire = Wire::connect(self.door.port("pop3"))?;
             wire.status("the connection")?;
             wire.pop3(&format!("USER {name}"))?;
             wire.pop3(&format!("PASS {PASSWORD}"))?;

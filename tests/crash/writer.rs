@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use postrider_tests::daemon::Daemon;
+use postrider_tests::door::Door;
 
 use crate::PASSWORD;
 use crate::ledger::{ACCOUNTS, Ledger};
@@ -23,7 +23,7 @@ struct Writer {
 
 /// Starts one; which protocol it speaks depends on its place. Its thread ends with what the server must not have said.
 pub fn start(
-    daemon: &Daemon,
+    door: &Door,
     round: u64,
     writer: u64,
     manners: Manners,
@@ -38,16 +38,12 @@ pub fn start(
         random,
         ledger,
     };
-    let (smtp, lmtp, imap) = (
-        daemon.port("smtp"),
-        daemon.port("lmtp"),
-        daemon.port("imap"),
-    );
+    let door = door.clone();
     std::thread::spawn(move || {
         manners.work(|| match writer % 8 {
-            0..=2 => this.smtp(smtp),
-            3..=5 => this.lmtp(lmtp),
-            _ => this.append(imap),
+            0..=2 => this.smtp(door.port("smtp")),
+            3..=5 => this.lmtp(door.port("lmtp")),
+            _ => this.append(door.port("imap")),
         })
     })
 }

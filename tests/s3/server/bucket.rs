@@ -1,6 +1,7 @@
 //! What lies in the bucket, and what each request does to it.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -15,6 +16,7 @@ pub struct Object {
     /// `x-amz-meta-*`
     pub meta: Vec<(String, String)>,
     pub etag: String,
+    born: Instant,
 }
 
 /// An upload of several parts.
@@ -36,6 +38,8 @@ pub struct Bucket {
     pub page: usize,
     /// Whether who asks may list; who may not is not told what is missing.
     pub may_list: bool,
+    /// How long nobody finds what was put.
+    pub late: Duration,
 }
 
 impl Bucket {
@@ -47,6 +51,7 @@ impl Bucket {
             made: 0,
             page: 1000,
             may_list: true,
+            late: Duration::ZERO,
         }
     }
 
@@ -103,6 +108,7 @@ impl Bucket {
             octets: request.body.clone(),
             meta: meta(request),
             etag: hex(&Md5::digest(&request.body)),
+            born: Instant::now(),
         };
         let etag = format!("\"{}\"", object.etag);
         self.objects.insert(key, object);
@@ -110,7 +116,8 @@ impl Bucket {
     }
 
     fn get(&self, key: &str, request: &Request) -> Response {
-        let Some(object) = self.objects.get(key) else {
+        let found = self.objects.get(key);
+        let Some(object) = found.filter(|it| it.born.elapsed() >= self.late) else {
             return match self.may_list {
                 true => Response::refusal(404, "NoSuchKey"),
                 false => Response::refusal(403, "AccessDenied"),
@@ -238,6 +245,7 @@ impl Bucket {
             octets: octets.into(),
             meta: upload.meta.clone(),
             etag: etag.clone(),
+            born: Instant::now(),
         };
         let key = upload.key.clone();
         self.uploads.remove(id);

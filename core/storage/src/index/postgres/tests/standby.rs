@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::server::{FAST, Server, program, run, settings};
+use super::server::{FAST, Server, free_port, settings};
 use crate::{
     Error,
     index::{
@@ -10,37 +10,6 @@ use crate::{
         contract::{self, Home},
     },
 };
-
-/// A standby of a server.
-fn standby(of: &Server) -> Server {
-    let dir = tempfile::Builder::new()
-        .prefix("postrider-pg")
-        .tempdir()
-        .unwrap()
-        .keep();
-    super::server::hand_over(&dir);
-    let data = dir.join("data");
-    let port = of.port.to_string();
-    let arguments = [
-        "-h",
-        "127.0.0.1",
-        "-p",
-        &port,
-        "-U",
-        "postgres",
-        "-D",
-        data.to_str().unwrap(),
-        "-X",
-        "stream",
-        "-c",
-        "fast",
-        "-R",
-        "--no-sync",
-    ];
-    run(&dir, &program("pg_basebackup"), &arguments);
-    let data = data.to_str().unwrap().to_owned();
-    Server::keep(dir, &data, &[FAST])
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_refuses_until_it_takes_over() {
@@ -56,7 +25,7 @@ async fn a_standby_refuses_until_it_takes_over() {
     )
     .await;
     home.append(home.inbox, "before", 1).await.unwrap();
-    let second = standby(&primary);
+    let second = Server::of(primary.standby(free_port(), &[FAST]));
     let replayed = "SELECT pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()";
     assert_eq!(second.ask("postgres", replayed).await, "t");
 
