@@ -145,6 +145,13 @@ where
         open.entries.get(key)?.handle.upgrade()
     }
 
+    /// Lets the actor of `key` go without lingering, once its last handle is gone.
+    pub fn let_go(&self, key: &K) {
+        let kept = self.0.lock().entries.get_mut(key).map(|it| it.kept.take());
+        // Its end is not for under the lock.
+        drop(kept);
+    }
+
     /// All that take asks now, with their keys.
     pub fn all(&self) -> Vec<(K, Handle<A>)> {
         let open = self.0.lock();

@@ -1,4 +1,7 @@
 //! The mailbox actor: loads the snapshot once and moves it forward by modification sequence.
+//!
+//! It lives while there is something to read. When it has had nothing to do for a while it goes, and what its sessions share stays with
+//! them; the next one goes on from there.
 
 use std::sync::Arc;
 
@@ -40,12 +43,13 @@ impl Mailbox {
         shared: Arc<Shared>,
         known: Arc<DashMap<MailboxId, Arc<Shared>>>,
     ) -> Self {
+        let loaded = Arc::new(Mutex::new(shared.unfold()));
         Self {
             id,
             index,
             shared,
             known,
-            loaded: Arc::default(),
+            loaded,
         }
     }
 }
@@ -54,6 +58,7 @@ impl Actor for Mailbox {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        self.shared.fold();
         // A successor, or a session that is just joining, keeps what is shared.
         self.known.remove_if(&self.id, |_, shared| {
             Arc::ptr_eq(shared, &self.shared) && shared.is_empty()

@@ -1,7 +1,7 @@
 //! One session's hold on an open mailbox.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use postrider_protocol::imap::snapshot::Snapshot;
@@ -11,8 +11,8 @@ use postrider_storage::Error;
 use postrider_storage::index::MailboxId;
 
 use super::Mailboxes;
-use super::actor::{Join, Mailbox, Refresh};
-use crate::actor::{AskError, Handle};
+use super::actor::{Join, Refresh};
+use crate::actor::AskError;
 use crate::connection::Signals;
 use crate::index::IndexPool;
 
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     included: AtomicU64,
     /// The first UID that no session of this process has shown as `\Recent`.
     claimed: AtomicU32,
+    /// The last actor left in order: the snapshot is what it knew.
+    folded: AtomicBool,
     sessions: Mutex<Vec<(u64, Signals)>>,
     next: AtomicU64,
 }
@@ -60,62 +62,95 @@ impl Shared {
         self.included.fetch_max(includes, Ordering::SeqCst);
     }
 
-    fn enter(&self, signals: Signals) -> u64 {
+    /// The actor leaves, and the snapshot with its counts is all that it knew.
+    pub fn fold(&self) {
+        self.folded.store(true, Ordering::SeqCst);
+    }
+
+    /// What an actor that begins knows: what the one before it left. After one that failed that is nothing, and whoever has the mailbox
+    /// open looks again.
+    pub fn unfold(&self) -> Option<Arc<Snapshot>> {
+        if self.folded.swap(false, Ordering::SeqCst) {
+            return self.snapshot.load_full();
+        }
+        self.notice_all();
+        None
+    }
+
+    /// Its number, and whether it is alone.
+    fn enter(&self, signals: Signals) -> (u64, bool) {
         let number = self.next.fetch_add(1, Ordering::SeqCst);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         // Most mailboxes have one.
         sessions.reserve_exact(1);
         sessions.push((number, signals));
-        number
+        (number, sessions.len() == 1)
     }
 
-    fn exit(&self, number: u64) {
+    /// Whether it was the last.
+    fn exit(&self, number: u64) -> bool {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|(session, _)| *session != number);
+        sessions.is_empty()
     }
 
     /// Whether no session holds the mailbox.
     pub fn is_empty(&self) -> bool {
+        self.sessions() == 0
+    }
+
+    fn sessions(&self) -> usize {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.is_empty()
+        sessions.len()
     }
 }
 
 /// One session's hold on an open mailbox. Dropping it leaves the mailbox.
 ///
-/// **On failure.** The actor of a mailbox may fail for good; then the session joins the next one, and knows what it knew.
+/// It does not hold the actor, only what is shared: who waits for hours needs nobody to read.
 pub struct Joined {
     id: MailboxId,
     mailboxes: Mailboxes,
-    signals: Signals,
-    place: Mutex<Place>,
+    place: Place,
 }
 
 /// A session's place in a mailbox.
-#[derive(Clone)]
 struct Place {
-    handle: Handle<Mailbox>,
     shared: Arc<Shared>,
     number: u64,
 }
 
+/// How often a session begins anew because the actor that let it in failed for good meanwhile.
+const ATTEMPTS: usize = 3;
+
 impl Place {
     async fn take(mailboxes: &Mailboxes, id: MailboxId, signals: &Signals) -> Result<Self, Error> {
-        let handle = mailboxes.handle(id).await?;
-        let shared = handle.ask(Join).await.map_err(unavailable)?;
-        let number = shared.enter(signals.clone());
-        Ok(Self {
-            handle,
-            shared,
-            number,
-        })
+        for _ in 0..ATTEMPTS {
+            // Held until the place is taken: until then what is shared may go with the actor.
+            let handle = mailboxes.handle(id).await?;
+            let shared = handle.ask(Join).await.map_err(unavailable)?;
+            let (number, alone) = shared.enter(signals.clone());
+            if alone && let Err(error) = mailboxes.hold() {
+                // Who came meanwhile believes that it is counted.
+                if !shared.exit(number) {
+                    mailboxes.hold_more();
+                }
+                return Err(error);
+            }
+            let place = Self { shared, number };
+            if mailboxes.reaches(id, &place.shared) {
+                return Ok(place);
+            }
+            place.leave(mailboxes, id);
+        }
+        Err(Error::Unavailable(
+            "the mailbox fails again and again".into(),
+        ))
     }
 
     fn leave(&self, mailboxes: &Mailboxes, id: MailboxId) {
-        self.shared.exit(self.number);
-        // An actor that ended in order has taken this along; one that failed for good has not.
-        if self.handle.state().is_over() {
-            mailboxes.forget(id, &self.shared);
+        if self.shared.exit(self.number) {
+            mailboxes.left(id, &self.shared);
         }
     }
 }
@@ -136,8 +171,7 @@ impl Joined {
         let joined = Self {
             id,
             mailboxes,
-            signals,
-            place: Mutex::new(place),
+            place,
         };
         joined.snapshot().await?;
         Ok(joined)
@@ -155,12 +189,12 @@ impl Joined {
 
     /// Takes what is recent below the UID `next`: all from what is returned is this session's alone, in this process.
     pub fn claim(&self, next: u32) -> u32 {
-        self.lock().shared.claimed.fetch_max(next, Ordering::SeqCst)
+        self.place.shared.claimed.fetch_max(next, Ordering::SeqCst)
     }
 
     /// Below which UID sessions of this process have taken what is recent.
     pub fn claimed(&self) -> u32 {
-        self.lock().shared.claimed.load(Ordering::SeqCst)
+        self.place.shared.claimed.load(Ordering::SeqCst)
     }
 
     /// Summaries of these messages that are in memory, of those that were there when somebody last looked.
@@ -179,7 +213,7 @@ impl Joined {
 
     /// The mailbox as it was when somebody last looked.
     pub fn known(&self) -> Option<Arc<Snapshot>> {
-        self.lock().shared.snapshot.load_full()
+        self.place.shared.snapshot.load_full()
     }
 
     /// The mailbox as it is now: with everything that was committed in this process before the call.
@@ -187,23 +221,27 @@ impl Joined {
     /// # Errors
     /// [`Error::NotFound`] if the mailbox is gone, [`Error::Unavailable`].
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
-        let place = self.place();
-        if let Some(snapshot) = place.shared.fresh() {
+        if let Some(snapshot) = self.place.shared.fresh() {
             return Ok(snapshot);
         }
-        match place.handle.ask(Refresh).await {
+        let handle = self.mailboxes.handle(self.id).await?;
+        match handle.ask(Refresh).await {
             Err(AskError::Stopped) => self.again().await,
             answer => answer.map_err(unavailable)?,
         }
     }
 
-    /// Takes a place with the next actor of the mailbox.
+    /// Asks the next actor of the mailbox.
     async fn again(&self) -> Result<Arc<Snapshot>, Error> {
-        let place = Place::take(&self.mailboxes, self.id, &self.signals).await?;
-        let handle = place.handle.clone();
-        let old = std::mem::replace(&mut *self.lock(), place);
-        old.leave(&self.mailboxes, self.id);
+        let handle = self.mailboxes.handle(self.id).await?;
         handle.ask(Refresh).await.map_err(unavailable)?
+    }
+
+    /// The session waits, maybe for hours: if it is alone, its mailbox needs no actor until something happens.
+    pub fn rest(&self) {
+        if self.place.shared.sessions() == 1 {
+            self.mailboxes.open.let_go(&self.id);
+        }
     }
 
     /// The mailbox after a change that the caller has just committed; everybody else is told.
@@ -211,22 +249,14 @@ impl Joined {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub async fn changed(&self) -> Result<Arc<Snapshot>, Error> {
-        self.place().shared.notice_all();
+        self.place.shared.notice_all();
         self.snapshot().await
-    }
-
-    fn place(&self) -> Place {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Place> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        self.place().leave(&self.mailboxes, self.id);
+        self.place.leave(&self.mailboxes, self.id);
     }
 }
 
@@ -283,14 +313,14 @@ mod tests {
         let (mailboxes, id) = open().await;
         let (signals, others) = (Signals::default(), Signals::default());
         let joined = mailboxes.join(id, signals.clone()).await.expect("joins");
-        let handle = joined.place().handle;
+        let handle = mailboxes.open.find(&id).expect("it lingers");
         handle.stop();
         handle.ended().await;
 
         // What it knew is still good; after a change it asks, and another one answers.
         joined.snapshot().await.expect("what it knew");
         joined.changed().await.expect("the next actor");
-        assert!(!joined.place().handle.is(&handle));
+        assert!(!mailboxes.open.find(&id).expect("it is there").is(&handle));
 
         // Notices reach it there, beside those who come now, once.
         let other = mailboxes.join(id, others.clone()).await.expect("joins");
@@ -305,11 +335,61 @@ mod tests {
     async fn what_an_actor_that_failed_for_good_leaves_goes_with_its_last_session() {
         let (mailboxes, id) = open().await;
         let joined = mailboxes.join(id, Signals::default()).await.expect("joins");
-        let handle = joined.place().handle;
+        let handle = mailboxes.open.find(&id).expect("it lingers");
         handle.stop();
         handle.ended().await;
         assert_eq!(mailboxes.shared.len(), 1);
         drop((joined, handle));
         assert_eq!(mailboxes.shared.len(), 0);
+        assert_eq!(mailboxes.held.load(Ordering::SeqCst), 0);
+    }
+
+    /// Who waits needs no actor; the next one goes on from what is shared, and nobody looks again for nothing.
+    #[actix_rt::test]
+    async fn a_mailbox_whose_session_rests_has_no_actor_until_something_happens() {
+        let (mailboxes, id) = open().await;
+        let signals = Signals::default();
+        let joined = mailboxes.join(id, signals.clone()).await.expect("joins");
+        let handle = mailboxes.open.find(&id).expect("it lingers").downgrade();
+        joined.rest();
+        handle.ended().await;
+        assert_eq!(mailboxes.open.count(), 0);
+        let known = joined.snapshot().await.expect("what is shared");
+        assert_eq!(mailboxes.open.count(), 0);
+
+        while signals.take(Heed::All).is_some() {}
+        mailboxes.notice(id);
+        assert!(signals.take(Heed::All).is_some());
+        let now = joined.snapshot().await.expect("the next actor");
+        assert_eq!(now.highest_modseq(), known.highest_modseq());
+        assert!(signals.take(Heed::All).is_none(), "it was told once");
+
+        // Not while others have it open too.
+        let other = mailboxes.join(id, Signals::default()).await.expect("joins");
+        joined.rest();
+        assert_eq!(mailboxes.open.count(), 1);
+        drop((joined, other));
+        let handle = mailboxes.open.find(&id).expect("it lingers").downgrade();
+        mailboxes.open.let_go(&id);
+        handle.ended().await;
+        assert_eq!(mailboxes.shared.len(), 0);
+        assert_eq!(mailboxes.held.load(Ordering::SeqCst), 0);
+    }
+
+    #[actix_rt::test]
+    async fn so_many_mailboxes_are_open_and_no_more() {
+        let (mailboxes, id) = open().await;
+        let few = Mailboxes {
+            most: 1,
+            ..mailboxes.clone()
+        };
+        let one = few.join(id, Signals::default()).await.expect("joins");
+        let two = few.join(id, Signals::default()).await.expect("the same");
+        let other = few.join(MailboxId(id.0 + 1000), Signals::default()).await;
+        assert!(matches!(other, Err(Error::Unavailable(_))), "{other:?}");
+        drop((one, two));
+        let other = few.join(MailboxId(id.0 + 1000), Signals::default()).await;
+        assert!(matches!(other, Err(Error::NotFound(_))), "{other:?}");
+        assert_eq!(few.held.load(Ordering::SeqCst), 0);
     }
 }

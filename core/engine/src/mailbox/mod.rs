@@ -5,7 +5,8 @@
 //! that carries no truth; who gets it reads what is newer than what it has.
 //!
 //! **Invariants.** I3: a snapshot only moves forward. I5 is the session's: it decides when its client hears.
-//! **Bounds.** `queues.mailbox` asks a mailbox, `queues.mailboxes` open at a time; 32 octets a message.
+//! **Bounds.** `queues.mailbox` asks a mailbox, `queues.mailboxes` open at a time; 32 octets a message. A mailbox whose sessions only wait
+//! has no actor: what they share is all that is kept.
 //! **On failure.** Rebuilt from the index; its sessions are marked and look again.
 
 mod actor;
@@ -16,6 +17,7 @@ pub mod retention;
 mod summaries;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -54,6 +56,9 @@ pub struct Mailboxes {
     open: Registry<MailboxId, Mailbox>,
     /// What a notice must reach, without waiting for the actor.
     shared: Arc<DashMap<MailboxId, Arc<Shared>>>,
+    /// Mailboxes that sessions have open, and how many there may be.
+    held: Arc<AtomicUsize>,
+    most: usize,
     summaries: Arc<Summaries>,
 }
 
@@ -88,15 +93,15 @@ impl Mailboxes {
         };
         let make = move |id: &MailboxId, _: &_| {
             let shared = known.entry(*id).or_default().clone();
-            // A rebuilt actor knows nothing: whoever has the mailbox open looks again.
-            shared.notice_all();
             Mailbox::new(*id, for_actor.clone(), shared, known.clone())
         };
-        let open = Registry::new(supervisor.clone(), "mailbox", RESTART, limits, make);
+        let actors = Registry::new(supervisor.clone(), "mailbox", RESTART, limits, make);
         Self {
             index,
-            open,
+            open: actors,
             shared,
+            held: Arc::default(),
+            most: open,
             summaries: Arc::new(Summaries::new(summaries)),
         }
     }
@@ -112,12 +117,37 @@ impl Mailboxes {
     /// The actor of a mailbox, made if there is none.
     async fn handle(&self, id: MailboxId) -> Result<Handle<Mailbox>, Error> {
         self.open.open(&id).await.map_err(|error| match error {
-            RegistryError::Full => {
-                limits::reached(Limit::Mailboxes);
-                Error::Unavailable("too many open mailboxes".to_owned())
-            }
+            RegistryError::Full => too_many(),
             RegistryError::Closed => Error::Unavailable(error.to_string()),
         })
+    }
+
+    /// Takes a place among the mailboxes that sessions have open.
+    fn hold(&self) -> Result<(), Error> {
+        let more = |held| (held < self.most).then_some(held + 1);
+        let held = self
+            .held
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        held.map(drop).map_err(|_| too_many())
+    }
+
+    /// Counts a mailbox that is open already.
+    fn hold_more(&self) {
+        self.held.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether notices reach what these sessions share. They do from now on, unless others share something newer.
+    fn reaches(&self, id: MailboxId, shared: &Arc<Shared>) -> bool {
+        let known = self.shared.entry(id).or_insert_with(|| shared.clone());
+        Arc::ptr_eq(&known, shared)
+    }
+
+    /// The last session has left a mailbox: what is shared goes with its actor, or now if there is none.
+    fn left(&self, id: MailboxId, left: &Arc<Shared>) {
+        self.held.fetch_sub(1, Ordering::SeqCst);
+        if self.open.find(&id).is_none() {
+            self.forget(id, left);
+        }
     }
 
     /// Forgets what the sessions of a mailbox shared, if none is left.
@@ -149,4 +179,9 @@ impl Mailboxes {
             shared.notice_all();
         }
     }
+}
+
+fn too_many() -> Error {
+    limits::reached(Limit::Mailboxes);
+    Error::Unavailable("too many open mailboxes".to_owned())
 }

@@ -260,6 +260,11 @@ impl Asks for ImapAsks {
 
     fn answered(&mut self, session: &ImapSession) {
         self.coming = None;
+        if Self::command(session) == "IDLE"
+            && let Some(joined) = &self.joined
+        {
+            joined.rest();
+        }
         self.desk.answered(Self::command(session));
     }
 }
