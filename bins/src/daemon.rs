@@ -30,7 +30,8 @@ struct Arguments {
 pub fn main(program: Program) -> ExitCode {
     let services: Vec<&str> = program.services().iter().map(|it| it.name()).collect();
     let about = format!(
-        "Serves {}. Reloads on SIGHUP; finishes what is open and leaves on SIGTERM, at once on the second one.",
+        "Serves {}. Reloads on SIGHUP; finishes what is open and leaves on SIGTERM, at once on the second one; on SIGUSR1 takes no new \
+         connections and leaves after the last one.",
         services.join(", ")
     );
     let matches = Arguments::command()

@@ -7,6 +7,8 @@ pub mod command;
 pub mod daemon;
 mod failure;
 mod first_start;
+mod inherited;
+pub mod manager;
 mod open;
 mod password;
 mod place;

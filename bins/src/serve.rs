@@ -1,19 +1,24 @@
-//! Serving until a signal: start, say so, reload on SIGHUP, drain on SIGTERM or SIGINT, leave at once on the second one.
+//! Serving until a signal: start, say so, reload on SIGHUP, drain on SIGTERM or SIGINT, leave at once on the second one. On SIGUSR1 it
+//! retires: it lets go of its listeners and leaves when its last client has left, for a second generation beside it.
 //!
 //! This is the only file of the programs that knows how the engine is started.
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use postrider::config::{Config, Program};
-use postrider::engine::{self, Engine};
-use postrider::net::descriptors::Descriptors;
+use postrider::engine::{self, Engine, Pulse};
+use postrider::net::{descriptors::Descriptors, inherited::Inherited};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 
-use crate::{Failure, Place, ports_file::PortsFile};
+use crate::{
+    Failure, Place, inherited,
+    manager::{Alive, Going, Manager, Watch},
+    ports_file::PortsFile,
+};
 
 /// What serving needs of a running engine.
 pub trait Running {
@@ -26,6 +31,10 @@ pub trait Running {
     fn reload(&self, config: &Config) -> impl Future<Output = Result<(), String>>;
     /// Comes back with the reason when the engine can go on no longer.
     fn failed(&self) -> impl Future<Output = String>;
+    /// What is seen of it from beside, also while it drains.
+    fn watch(&self) -> Arc<dyn Watch>;
+    /// Lets go of the listeners, within this time, and comes back when the last connection has ended by itself. May be dropped.
+    fn retire(&self, patience: Duration) -> impl Future<Output = ()>;
     /// Stops: listeners first, open commands within the deadline, then the rest.
     fn drain(self, deadline: Duration) -> impl Future<Output = ()>;
 }
@@ -35,6 +44,8 @@ pub trait Running {
 pub enum Signal {
     /// SIGHUP
     Reload,
+    /// SIGUSR1
+    Retire,
     /// SIGTERM or SIGINT
     Stop,
 }
@@ -70,6 +81,8 @@ pub struct Serving<'a> {
 /// # Errors
 /// Why it did not start, or could not go on.
 pub fn run(program: Program, serving: Serving<'_>) -> Result<Ended, Failure> {
+    let manager = Manager::of_environment();
+    let sockets = inherited::take()?;
     // The system that the arbiters of the engine belong to.
     actix_rt::System::new().block_on(async {
         // Before anything is opened, so that no signal finds nobody.
@@ -84,15 +97,27 @@ pub fn run(program: Program, serving: Serving<'_>) -> Result<Ended, Failure> {
                 "fewer file descriptors than limits.connections needs; raise LimitNOFILE or ulimit -n"
             );
         }
-        let running = start(&serving.config, program).await?;
-        serve(running, serving, signals).await
+        manager.tell(&[NotifyState::Status("starting")]);
+        let running = match start(&serving.config, program, sockets).await {
+            Ok(running) => running,
+            Err(failure) => {
+                manager.tell(&[NotifyState::Status(&failure.to_string())]);
+                return Err(failure);
+            }
+        };
+        serve(running, serving, signals, &manager).await
     })
 }
 
 /// The engine of this program.
-async fn start(config: &Config, program: Program) -> Result<engine::Running, Failure> {
+async fn start(
+    config: &Config,
+    program: Program,
+    sockets: Vec<Inherited>,
+) -> Result<engine::Running, Failure> {
     let parts = engine::Parts {
         programs: vec![program],
+        sockets,
         ..engine::Parts::default()
     };
     Engine::start(config.clone(), parts)
@@ -113,14 +138,37 @@ impl Running for engine::Running {
         self.failed().await
     }
 
+    fn watch(&self) -> Arc<dyn Watch> {
+        Arc::new(self.pulse())
+    }
+
+    async fn retire(&self, patience: Duration) {
+        self.retire(patience).await;
+    }
+
     async fn drain(self, deadline: Duration) {
         self.drain(deadline).await;
+    }
+}
+
+impl Watch for Pulse {
+    fn connections(&self) -> usize {
+        self.connections()
+    }
+
+    fn alive(&self, patience: Duration) -> Alive<'_> {
+        Box::pin(async move {
+            self.feel(patience)
+                .await
+                .map_err(|silent| silent.to_string())
+        })
     }
 }
 
 /// Hears the signals of this process.
 fn listen() -> std::io::Result<mpsc::Receiver<Signal>> {
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut retire = signal(SignalKind::user_defined1())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (tell, told) = mpsc::channel(8);
@@ -128,6 +176,7 @@ fn listen() -> std::io::Result<mpsc::Receiver<Signal>> {
         loop {
             let heard = tokio::select! {
                 Some(()) = hangup.recv() => Signal::Reload,
+                Some(()) = retire.recv() => Signal::Retire,
                 Some(()) = terminate.recv() => Signal::Stop,
                 Some(()) = interrupt.recv() => Signal::Stop,
                 else => return,
@@ -148,6 +197,7 @@ pub async fn serve<R: Running>(
     running: R,
     mut serving: Serving<'_>,
     mut signals: mpsc::Receiver<Signal>,
+    manager: &Manager,
 ) -> Result<Ended, Failure> {
     let ports = running.ports();
     if let Err(failure) = get_ready(&mut serving, &ports).await {
@@ -155,28 +205,40 @@ pub async fn serve<R: Running>(
         return Err(failure);
     }
     let mut drain = serving.config.deadlines.drain;
-    tell_manager(&[NotifyState::Ready]);
+    let watch = running.watch();
+    let _watched = manager.keep_watch(&watch);
+    manager.tell(&[NotifyState::Ready, NotifyState::Status(&served(&ports))]);
     tracing::info!(ports = ?ports, "ready");
     (serving.on_ready)(&ports);
+    let mut retired: Pin<Box<dyn Future<Output = ()>>> = Box::pin(std::future::pending());
+    let mut telling = None;
     loop {
         tokio::select! {
             reason = running.failed() => {
-                tell_manager(&[NotifyState::Status(&reason)]);
+                manager.tell(&[NotifyState::Status(&reason)]);
                 return Err(Failure::new(reason));
             }
+            () = &mut retired => break,
             heard = signals.recv() => match heard {
                 Some(Signal::Reload) => {
-                    if let Some(config) = reload(&running, &serving.place).await {
+                    if let Some(config) = reload(&running, &serving.place, manager).await {
                         drain = config.deadlines.drain;
                     }
+                }
+                Some(Signal::Retire) => {
+                    tracing::info!(connections = watch.connections(), "retired");
+                    retired = Box::pin(running.retire(drain));
+                    telling = manager.keep_telling(Going::Retired, &watch);
                 }
                 // Without signals nobody could stop it later.
                 Some(Signal::Stop) | None => break,
             },
         }
     }
-    tell_manager(&[NotifyState::Stopping]);
-    tracing::info!(deadline = ?drain, "draining");
+    drop((retired, telling));
+    manager.tell(&[NotifyState::Stopping]);
+    let _telling = manager.keep_telling(Going::Draining, &watch);
+    tracing::info!(deadline = ?drain, connections = watch.connections(), "draining");
     tokio::select! {
         () = running.drain(drain) => {
             tracing::info!("stopped");
@@ -187,6 +249,15 @@ pub async fn serve<R: Running>(
             Ok(Ended::AtOnce)
         }
     }
+}
+
+/// What is served where, in a line.
+fn served(ports: &BTreeMap<String, u16>) -> String {
+    let ports = ports
+        .iter()
+        .map(|(service, port)| format!("{service} {port}"));
+    let ports: Vec<_> = ports.collect();
+    format!("serving {}", ports.join(", "))
 }
 
 async fn get_ready(
@@ -206,18 +277,18 @@ async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
     loop {
         match signals.recv().await {
             Some(Signal::Stop) => return,
-            Some(Signal::Reload) => {}
+            Some(Signal::Reload | Signal::Retire) => {}
             None => std::future::pending().await,
         }
     }
 }
 
 /// Reads the configuration again. One that is bad changes nothing, and the log says all that is wrong with it.
-async fn reload<R: Running>(running: &R, place: &Place) -> Option<Config> {
-    let now = NotifyState::monotonic_usec_now();
-    match now {
-        Ok(now) => tell_manager(&[NotifyState::Reloading, now]),
-        Err(_) => tell_manager(&[NotifyState::Reloading]),
+async fn reload<R: Running>(running: &R, place: &Place, manager: &Manager) -> Option<Config> {
+    // Without the time (which every Linux has) it would wait in vain for the end of the reload.
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => manager.tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "no monotonic clock"),
     }
     let config = match place {
         Place::File(file) => Config::load(file),
@@ -246,173 +317,16 @@ async fn reload<R: Running>(running: &R, place: &Place) -> Option<Config> {
             None
         }
     };
-    tell_manager(&[NotifyState::Ready]);
+    let status = match &reloaded {
+        Some(_) => served(&running.ports()),
+        None => format!(
+            "{}; configuration not reloaded, see the log",
+            served(&running.ports())
+        ),
+    };
+    manager.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     reloaded
 }
 
-/// Tells systemd, if it started us.
-fn tell_manager(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(false, states) {
-        tracing::warn!(%error, "cannot tell the service manager");
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::{cell::RefCell, fs, path::Path, rc::Rc};
-
-    use super::*;
-
-    /// An engine that notes what it is told.
-    #[derive(Clone, Default)]
-    struct Fake {
-        log: Rc<RefCell<Vec<String>>>,
-        fails: Option<&'static str>,
-        never_drained: bool,
-    }
-
-    impl Running for Fake {
-        fn ports(&self) -> BTreeMap<String, u16> {
-            BTreeMap::from([("imaps".to_owned(), 40123)])
-        }
-
-        async fn reload(&self, config: &Config) -> Result<(), String> {
-            self.log
-                .borrow_mut()
-                .push(format!("reload {}", config.hostname));
-            match config.hostname.as_str() {
-                "refused.example" => Err("no".to_owned()),
-                _ => Ok(()),
-            }
-        }
-
-        async fn failed(&self) -> String {
-            match self.fails {
-                Some(reason) => reason.to_owned(),
-                None => std::future::pending().await,
-            }
-        }
-
-        async fn drain(self, deadline: Duration) {
-            self.log.borrow_mut().push(format!("drain {deadline:?}"));
-            if self.never_drained {
-                std::future::pending().await
-            }
-        }
-    }
-
-    fn serving<'a>(place: &Path, on_ready: &'a dyn Fn(&BTreeMap<String, u16>)) -> Serving<'a> {
-        Serving {
-            config: Config::embedded(Path::new("/nowhere")),
-            place: Place::File(place.to_owned()),
-            ports_file: None,
-            prepare: Box::new(|| Ok(())),
-            on_ready,
-        }
-    }
-
-    fn told(signals: &[Signal]) -> mpsc::Receiver<Signal> {
-        let (tell, told) = mpsc::channel(8);
-        for signal in signals {
-            tell.try_send(*signal).expect("room for eight");
-        }
-        std::mem::forget(tell);
-        told
-    }
-
-    #[tokio::test]
-    async fn reloads_what_is_good_and_drains_with_its_deadline() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("p.toml");
-        fs::write(
-            &file,
-            "hostname = \"new.example\"\n[deadlines]\ndrain = \"7s\"\n",
-        )
-        .expect("written");
-        let engine = Fake::default();
-        let ready = RefCell::new(Vec::new());
-        let on_ready = |ports: &BTreeMap<String, u16>| ready.borrow_mut().push(ports.clone());
-        let signals = told(&[Signal::Reload, Signal::Stop]);
-        let ended = serve(engine.clone(), serving(&file, &on_ready), signals).await;
-        assert_eq!(ended.expect("good"), Ended::Drained);
-        assert_eq!(*engine.log.borrow(), ["reload new.example", "drain 7s"]);
-        assert_eq!(ready.borrow().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_bad_configuration_changes_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("p.toml");
-        for (text, log) in [
-            ("hostnam = 1", vec!["drain 30s"]),
-            (
-                "hostname = \"refused.example\"\n[deadlines]\ndrain = \"7s\"",
-                vec!["reload refused.example", "drain 30s"],
-            ),
-        ] {
-            fs::write(&file, text).expect("written");
-            let engine = Fake::default();
-            let signals = told(&[Signal::Reload, Signal::Stop]);
-            serve(engine.clone(), serving(&file, &|_| {}), signals)
-                .await
-                .expect("good");
-            assert_eq!(*engine.log.borrow(), log);
-        }
-    }
-
-    #[tokio::test]
-    async fn the_second_signal_is_at_once() {
-        let engine = Fake {
-            never_drained: true,
-            ..Fake::default()
-        };
-        let signals = told(&[Signal::Stop, Signal::Reload, Signal::Stop]);
-        let ended = serve(engine, serving(Path::new("/none"), &|_| {}), signals).await;
-        assert_eq!(ended.expect("good"), Ended::AtOnce);
-    }
-
-    #[tokio::test]
-    async fn an_engine_that_fails_says_why() {
-        let engine = Fake {
-            fails: Some("the index writer failed too often"),
-            ..Fake::default()
-        };
-        let failure = serve(engine, serving(Path::new("/none"), &|_| {}), told(&[])).await;
-        let failure = failure.expect_err("it failed");
-        assert_eq!(
-            failure.to_string(),
-            "postrider: the index writer failed too often"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_prepared_stops_the_engine_and_nobody_is_told() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ports.json");
-        let engine = Fake::default();
-        let mut serving = serving(Path::new("/none"), &|_| panic!("nobody is told"));
-        serving.ports_file = Some(PortsFile::claim(&path).expect("claimed"));
-        serving.prepare = Box::new(|| Err(Failure::new("no")));
-        let failure = serve(engine.clone(), serving, told(&[])).await;
-        assert_eq!(failure.expect_err("it failed").to_string(), "postrider: no");
-        assert_eq!(*engine.log.borrow(), ["drain 30s"]);
-        assert!(!path.exists());
-    }
-
-    #[tokio::test]
-    async fn the_ports_are_written_before_readiness_is_told() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ports.json");
-        let on_ready = |_: &BTreeMap<String, u16>| {
-            assert_eq!(
-                fs::read_to_string(&path).expect("there"),
-                "{\"imaps\":40123}\n"
-            );
-        };
-        let mut serving = serving(Path::new("/none"), &on_ready);
-        serving.ports_file = Some(PortsFile::claim(&path).expect("claimed"));
-        serve(Fake::default(), serving, told(&[Signal::Stop]))
-            .await
-            .expect("good");
-    }
-}
+mod tests;

@@ -246,6 +246,18 @@ def binary(name="postrider"):
     return path
 
 
+# Replaces itself by the command behind its first two arguments, the numbers of sockets and their names.
+HAND_OVER = """
+import fcntl, os, sys
+sockets = [fcntl.fcntl(int(it), fcntl.F_DUPFD, 500) for it in sys.argv[1].split(",")]
+for number, socket in enumerate(sockets, 3):
+    os.dup2(socket, number)
+    os.close(socket)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)), LISTEN_FDNAMES=sys.argv[2])
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
 class Server:
     """A `postrider run`, or another of the programs, with its data, from start to stop."""
 
@@ -259,6 +271,11 @@ class Server:
         self.log_path = self.dir / f"{program}.log"
         self.process = None
         self.port = {}
+        # Put into its environment, and the listening sockets that it inherits, each with its name, as systemd does both.
+        self.environment = {}
+        self.sockets = []
+        # What starts it, where that is not itself.
+        self.prefix = []
         self._settings = settings
         self._listener_settings = listener_settings
         self._imap_settings = imap_settings
@@ -296,8 +313,9 @@ class Server:
         ports.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, "--ports-file", ports],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(self.dir), cwd=self.dir,
+                [*self.prefix, *self._handing_over(), *self.command, "--ports-file", ports],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**environment(self.dir), **self.environment}, cwd=self.dir,
+                pass_fds=[it.fileno() for _, it in self.sockets],
             )
         deadline = time.monotonic() + PATIENCE
         while not ports.exists():
@@ -307,6 +325,13 @@ class Server:
                 raise Failed(f"{self.program} was not ready within {PATIENCE} s")
             time.sleep(0.02)
         self.port = json.loads(ports.read_text())
+
+    def _handing_over(self):
+        """What comes before the command, so that it finds its sockets where systemd puts them."""
+        if not self.sockets:
+            return []
+        numbers = ",".join(str(it.fileno()) for _, it in self.sockets)
+        return [sys.executable, "-c", HAND_OVER, numbers, ":".join(name for name, _ in self.sockets)]
 
     @property
     def command(self):

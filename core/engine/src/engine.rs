@@ -8,6 +8,7 @@
 mod listen;
 mod maildrops;
 mod parts;
+mod pulse;
 mod sessions;
 mod start;
 
@@ -18,12 +19,13 @@ use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::Mutex;
 
-use crate::actor::{Arbiters, Failures, ServiceRuntime};
+use crate::actor::{Arbiters, Failures, ServiceRuntime, Stage};
 use crate::admin::Admin;
 use crate::auth::{Authenticator, Resolver};
 use crate::config::{Bind, Config, Program, Service};
 use crate::filter::{Filter, OnFailure};
 use crate::index::IndexPool;
+use crate::net::inherited::{InheritError, Inherited};
 use crate::net::limit::Limiter;
 use crate::net::listener::Accepted;
 use crate::net::peer::Remote;
@@ -32,6 +34,7 @@ use crate::net::tls::{CertificateError, Certificates};
 
 pub(crate) use maildrops::MaildropLock;
 pub(crate) use parts::Services;
+pub use pulse::{Pulse, Silent};
 pub(crate) use sessions::Entry;
 
 /// What an embedder puts in the place of, or beside, what the configuration says.
@@ -47,6 +50,8 @@ pub struct Parts {
     pub index: Option<Arc<dyn postrider_storage::index::Index>>,
     /// Store in place of the configured one.
     pub store: Option<Arc<dyn postrider_storage::blob::BlobStore>>,
+    /// Listening sockets that somebody opened already; their listeners open none themselves.
+    pub sockets: Vec<Inherited>,
 }
 
 /// Why an engine did not start. Nothing of it runs then.
@@ -66,6 +71,9 @@ pub enum StartError {
     /// A socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] crate::net::listener::ListenError),
+    /// A socket that was opened for us is for none of the listeners.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
     /// The operating system gives no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] std::io::Error),
@@ -87,6 +95,7 @@ pub struct Running {
     runtime: ServiceRuntime,
     arbiters: Arbiters,
     index: IndexPool,
+    pulse: Pulse,
 }
 
 impl std::fmt::Debug for Running {
@@ -97,6 +106,8 @@ impl std::fmt::Debug for Running {
     }
 }
 
+/// How often an engine that retires looks whether anybody is left.
+const LOOK_FOR_LAST: Duration = Duration::from_millis(100);
 /// Octets that a connection in memory holds in each direction.
 const IN_MEMORY: usize = 64 * 1024;
 
@@ -165,6 +176,20 @@ impl Running {
         self.certificates.reload()
     }
 
+    /// What tells whether the engine is alive.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    /// Lets go of the listeners and comes back when the last connection has ended by itself; connections go on as if nothing had
+    /// happened. To be followed by [`drain`](Self::drain), which may also cut it short: it may be dropped at any time.
+    pub async fn retire(&self, patience: Duration) {
+        self.stages.stop_one(Stage::Listeners, patience).await;
+        while self.limiter.open() > 0 {
+            tokio::time::sleep(LOOK_FOR_LAST).await;
+        }
+    }
+
     /// Waits until an actor has failed for good, and says which.
     pub async fn failed(&self) -> String {
         match self.failures.lock().await.next().await {
@@ -177,6 +202,7 @@ impl Running {
     pub async fn drain(self, patience: Duration) {
         let report = self.stages.stop(|_| patience).await;
         tracing::info!(clean = report.is_clean(), "drained");
+        self.pulse.stop().await;
         self.arbiters.stop();
         self.runtime.stop(patience).await;
     }

@@ -165,27 +165,33 @@ impl Stages {
     /// left to do.
     pub async fn stop(&self, patience: impl Fn(Stage) -> Duration) -> DrainReport {
         let mut stages = Vec::new();
-        for one in &self.0.stages {
-            let begun = Instant::now();
-            let deadline = begun + patience(one.stage);
-            let mut hurry = self.0.hurry.subscribe();
-            let work = timeout_at(deadline, one.drain(deadline));
-            let in_time = tokio::select! {
-                biased;
-                _ = hurry.wait_for(|hurry| *hurry) => false,
-                done = work => done.is_ok(),
-            };
-            let left = one.cut();
-            let report = StageReport {
-                stage: one.stage,
-                took: begun.elapsed(),
-                left,
-                in_time,
-            };
-            report.log();
-            stages.push(report);
+        for stage in Stage::ALL {
+            stages.push(self.stop_one(stage, patience(stage)).await);
         }
         DrainReport { stages }
+    }
+
+    /// Takes down one stage; those before it must be over already. A second call finds nothing left to do.
+    pub async fn stop_one(&self, stage: Stage, patience: Duration) -> StageReport {
+        let one = self.one(stage);
+        let begun = Instant::now();
+        let deadline = begun + patience;
+        let mut hurry = self.0.hurry.subscribe();
+        let work = timeout_at(deadline, one.drain(deadline));
+        let in_time = tokio::select! {
+            biased;
+            _ = hurry.wait_for(|hurry| *hurry) => false,
+            done = work => done.is_ok(),
+        };
+        let left = one.cut();
+        let report = StageReport {
+            stage,
+            took: begun.elapsed(),
+            left,
+            in_time,
+        };
+        report.log();
+        report
     }
 
     /// Waits for SIGTERM or SIGINT, then takes the house down as [`stop`](Self::stop) does; the next signal

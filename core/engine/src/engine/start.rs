@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::listen::Door;
 use super::maildrops::Maildrops;
 use super::parts::{Inner, Services};
+use super::pulse::Pulse;
 use super::sessions::{Sessions, watch};
 use super::{Parts, Running, StartError};
 use crate::actor::{
@@ -27,6 +28,7 @@ use crate::index::IndexPool;
 use crate::limits;
 use crate::mailbox::{Mailboxes, retention};
 use crate::net::entrance::{Bans, Entrance, Security};
+use crate::net::inherited::{self, Inherited};
 use crate::net::limit::Limiter;
 use crate::net::listener::Socket;
 use crate::net::tls::{Acceptor, Certificates, TlsSettings, self_signed};
@@ -138,12 +140,14 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
     let listening = listen(
         &services,
         &parts.programs,
+        parts.sockets,
         &certificates,
         &limiter,
         &arbiters,
         metrics,
     )?;
     background(&services, &certificates, company);
+    let pulse = Pulse::start(&arbiters, &supervisor, &runtime, &limiter);
     Ok(Running {
         ports: listening.ports,
         binds: listening.binds,
@@ -156,6 +160,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         runtime,
         arbiters,
         index,
+        pulse,
     })
 }
 
@@ -296,6 +301,7 @@ struct Listening {
 fn listen(
     services: &Services,
     programs: &[Program],
+    inherited: Vec<Inherited>,
     certificates: &Arc<Certificates>,
     limiter: &Limiter,
     arbiters: &Arbiters,
@@ -305,10 +311,10 @@ fn listen(
     let mut listening = Listening::default();
     let mut doors = Vec::new();
     let drain = CancellationToken::new();
-    for settings in &config.listeners {
-        if !serves(programs, settings) {
-            continue;
-        }
+    let listeners = config.listeners.iter();
+    let listeners: Vec<_> = listeners.filter(|it| serves(programs, it)).collect();
+    let inherited = inherited::assign(&listeners, inherited)?;
+    for (settings, inherited) in listeners.into_iter().zip(inherited) {
         let service = settings.service;
         let tls = TlsSettings::of(service, &config.tls, &config.deadlines);
         let acceptor = Acceptor::new(certificates.clone(), &tls)
@@ -327,12 +333,11 @@ fn listen(
         if service != Service::Metrics {
             listening.doors.push(door.clone());
         }
-        for bind in &settings.bind {
-            let workers = match service {
-                Service::Metrics => 1,
-                _ => arbiters.count(),
-            };
-            let sockets = Socket::bind(bind, workers, SOCKET_MODE)?;
+        let workers = match service {
+            Service::Metrics => 1,
+            _ => arbiters.count(),
+        };
+        for sockets in open(settings, inherited, workers)? {
             if let Some(socket) = sockets.first() {
                 let bound = socket.bound();
                 if let Bind::Tcp(address) = &bound {
@@ -364,6 +369,27 @@ fn listen(
         }
     }
     Ok(listening)
+}
+
+/// The sockets of a listener, for each address one for each worker: those that it inherits, or else its own.
+fn open(
+    settings: &crate::config::Listener,
+    inherited: Vec<Socket>,
+    workers: usize,
+) -> Result<Vec<Vec<Socket>>, StartError> {
+    let service = settings.service;
+    if inherited.is_empty() {
+        let binds = settings.bind.iter();
+        let bound = binds.map(|bind| Socket::bind(bind, workers, SOCKET_MODE));
+        return Ok(bound.collect::<Result<_, _>>()?);
+    }
+    for bind in &settings.bind {
+        if !inherited.iter().any(|socket| socket.covers(bind)) {
+            tracing::warn!(%service, %bind, "not opened: what this listener inherits takes its place");
+        }
+    }
+    let shared = inherited.into_iter();
+    Ok(shared.map(|socket| socket.shared(workers)).collect())
 }
 
 fn serves(programs: &[Program], settings: &crate::config::Listener) -> bool {
@@ -427,8 +453,9 @@ fn background(services: &Services, certificates: &Arc<Certificates>, company: Op
     let runtime = services.runtime.handle();
     runtime.spawn(certificates.clone().watch(CERTIFICATES, stopped));
     let drain = services.stages.drain(Stage::Listeners);
-    runtime.spawn(watch(services.clone(), drain.clone()));
+    // As long as there are sessions that may lose the right to be here, or have news to hear.
     let connections = services.stages.drain(Stage::Connections);
+    runtime.spawn(watch(services.clone(), connections.clone()));
     runtime.spawn(services.maildrops.clone().keep(connections));
     if let Some(client) = company {
         let (rows, drain) = (ldap::Rows::of(&services.index), drain.clone());

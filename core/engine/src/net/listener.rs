@@ -76,6 +76,26 @@ impl Socket {
         }
     }
 
+    /// Whether who connects to this address comes out here. An IPv6 socket for any address also stands for any IPv4 address, unless it is
+    /// for IPv6 alone.
+    pub fn covers(&self, bind: &Bind) -> bool {
+        match (&*self.0, bind) {
+            (Bound::Tcp(socket, bound), Bind::Tcp(wanted)) => {
+                let any = bound.ip().is_unspecified() && wanted.ip().is_unspecified();
+                let both =
+                    || bound.is_ipv6() && SockRef::from(socket).only_v6().is_ok_and(|it| !it);
+                bound == wanted || (any && bound.port() == wanted.port() && both())
+            }
+            (Bound::Unix(_, file), Bind::Unix(wanted)) => file.path == *wanted,
+            _ => false,
+        }
+    }
+
+    /// One for each of so many workers: the same socket, out of which each takes what it can.
+    pub fn shared(self, workers: usize) -> Vec<Self> {
+        vec![self; workers.max(1)]
+    }
+
     /// The TCP socket for who has an accept loop of its own. Must be called in the runtime that will use it.
     ///
     /// # Errors

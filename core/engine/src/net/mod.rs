@@ -4,7 +4,7 @@
 //!
 //! | Step | Where |
 //! | --- | --- |
-//! | bind, accept while there is a free slot | [`listener`] |
+//! | bind, or inherit; accept while there is a free slot | [`listener`], [`inherited`] |
 //! | PROXY header, from the peers that are believed | [`proxy_protocol`], [`peer`] |
 //! | permit for the address, later for the account | [`limit`] |
 //! | TLS at once, or later by STARTTLS | [`tls`], [`stream`] |
@@ -16,6 +16,7 @@ pub mod buffer;
 pub mod deadline;
 pub mod descriptors;
 pub mod entrance;
+pub mod inherited;
 pub mod limit;
 pub mod listener;
 pub mod peer;
