@@ -8,6 +8,7 @@ use super::source::{none, root, sources};
 const FOLDERS: &[&str] = &[
     "benches",
     "bins",
+    "contrib",
     "core",
     "examples",
     "fuzz",
