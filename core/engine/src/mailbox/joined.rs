@@ -62,6 +62,11 @@ impl Shared {
         self.included.fetch_max(includes, Ordering::SeqCst);
     }
 
+    /// Below which UID sessions of this process have taken what is recent.
+    pub fn claimed(&self) -> u32 {
+        self.claimed.load(Ordering::SeqCst)
+    }
+
     /// The actor leaves, and the snapshot with its counts is all that it knew.
     pub fn fold(&self) {
         self.folded.store(true, Ordering::SeqCst);
@@ -194,7 +199,7 @@ impl Joined {
 
     /// Below which UID sessions of this process have taken what is recent.
     pub fn claimed(&self) -> u32 {
-        self.place.shared.claimed.load(Ordering::SeqCst)
+        self.place.shared.claimed()
     }
 
     /// Summaries of these messages that are in memory, of those that were there when somebody last looked.
@@ -356,6 +361,11 @@ mod tests {
         assert_eq!(mailboxes.open.count(), 0);
         let known = joined.snapshot().await.expect("what is shared");
         assert_eq!(mailboxes.open.count(), 0);
+        assert_eq!((joined.claim(7), joined.claimed()), (0, 7));
+        assert_eq!(
+            (mailboxes.claimed(id), mailboxes.claimed(MailboxId(0))),
+            (7, 0)
+        );
 
         while signals.take(Heed::All).is_some() {}
         mailboxes.notice(id);

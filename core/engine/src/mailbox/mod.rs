@@ -122,6 +122,11 @@ impl Mailboxes {
         })
     }
 
+    /// Below which UID sessions of this process have taken what is recent in a mailbox; 0 if none has it open.
+    pub fn claimed(&self, id: MailboxId) -> u32 {
+        self.shared.get(&id).map_or(0, |shared| shared.claimed())
+    }
+
     /// Takes a place among the mailboxes that sessions have open.
     fn hold(&self) -> Result<(), Error> {
         let more = |held| (held < self.most).then_some(held + 1);

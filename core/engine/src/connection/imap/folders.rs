@@ -81,7 +81,7 @@ impl ImapAsks {
         let mut all = Vec::with_capacity(mailboxes.len());
         for mailbox in &mailboxes {
             let is_subscribed = subscribed.remove(&mailbox.name);
-            all.extend(listed(mailbox, is_subscribed));
+            all.extend(self.listed(mailbox, is_subscribed));
         }
         for name in subscribed {
             let Ok(name) = MailboxName::new(&name) else {
@@ -100,7 +100,7 @@ impl ImapAsks {
 
     pub(super) async fn status(&mut self, name: MailboxName) -> Answered {
         let mailbox = self.selectable(&name).await?;
-        let listed = listed(&mailbox, false).ok_or(Trouble::NonExistent)?;
+        let listed = self.listed(&mailbox, false).ok_or(Trouble::NonExistent)?;
         Ok(Answer::Status(Box::new(listed)))
     }
 
@@ -122,29 +122,32 @@ impl ImapAsks {
     pub(super) async fn change(&self, change: Change) -> Result<(), Error> {
         self.desk.services.index.change(change).await.map(drop)
     }
-}
 
-/// A mailbox as LIST and STATUS tell it. A name that IMAP could not say is passed over; none can be made.
-fn listed(mailbox: &Mailbox, subscribed: bool) -> Option<Listed> {
-    let recent = mailbox.uid_next.0.saturating_sub(mailbox.first_recent.0);
-    Some(Listed {
-        name: MailboxName::new(&mailbox.name).ok()?,
-        kind: match mailbox.selectable {
-            true => ListedKind::Mailbox,
-            false => ListedKind::NoSelect,
-        },
-        subscribed,
-        special_use: mailbox.special_use.map(convert::special_use_back),
-        counters: Counters {
-            messages: mailbox.messages,
-            uid_next: mailbox.uid_next.0,
-            uid_validity: mailbox.uid_validity.0,
-            unseen: mailbox.unseen,
-            deleted: mailbox.deleted,
-            size: mailbox.size,
-            recent: recent.min(mailbox.messages),
-            highest_modseq: mailbox.highest_modseq.0,
-            mailbox_id: format!("M{}", mailbox.id),
-        },
-    })
+    /// A mailbox as LIST and STATUS tell it. A name that IMAP could not say is passed over; none can be made.
+    fn listed(&self, mailbox: &Mailbox, subscribed: bool) -> Option<Listed> {
+        // What a session of this process has shown may not be noted yet.
+        let claimed = self.desk.services.mailboxes.claimed(mailbox.id);
+        let first = mailbox.first_recent.0.max(claimed);
+        let recent = mailbox.uid_next.0.saturating_sub(first);
+        Some(Listed {
+            name: MailboxName::new(&mailbox.name).ok()?,
+            kind: match mailbox.selectable {
+                true => ListedKind::Mailbox,
+                false => ListedKind::NoSelect,
+            },
+            subscribed,
+            special_use: mailbox.special_use.map(convert::special_use_back),
+            counters: Counters {
+                messages: mailbox.messages,
+                uid_next: mailbox.uid_next.0,
+                uid_validity: mailbox.uid_validity.0,
+                unseen: mailbox.unseen,
+                deleted: mailbox.deleted,
+                size: mailbox.size,
+                recent: recent.min(mailbox.messages),
+                highest_modseq: mailbox.highest_modseq.0,
+                mailbox_id: format!("M{}", mailbox.id),
+            },
+        })
+    }
 }
