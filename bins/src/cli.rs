@@ -78,6 +78,9 @@ pub enum Command {
     /// The LDAP directory: who is in it, and what of it is taken over.
     #[command(subcommand, arg_required_else_help = true)]
     Ldap(LdapCommand),
+    /// Bring mail of another server into an account.
+    #[command(subcommand, arg_required_else_help = true)]
+    Import(ImportCommand),
     /// Compare index and store: name what is missing or left over on either side.
     ///
     /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
@@ -91,6 +94,32 @@ pub struct RunArgs {
     /// Write the ports taken to this file, as JSON by service, once all listeners are ready.
     #[arg(long, value_name = "FILE")]
     pub ports_file: Option<PathBuf>,
+}
+
+/// What to bring in.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Take over a Maildir as Dovecot keeps it, so that clients need not fetch anything again.
+    ///
+    /// UIDVALIDITY and UIDs (dovecot-uidlist), flags and keywords (dovecot-keywords), dates, subscriptions and POP3 unique-ids stay what they are. The
+    /// folders of a Maildir++ become mailboxes: .Projects.2026 is Projects/2026. Dovecot may be running: run it again later, and what came since is
+    /// brought; what was brought before is not brought again, even if it was moved or deleted here. Let the last run be one when Dovecot is stopped. It
+    /// can be stopped at any time, and goes on where it was. The quota counts what comes, and refuses nothing of it.
+    ///
+    /// A mailbox that already has mail with UIDs of its own is not touched, and nothing is imported, unless --merge says so. What cannot be taken
+    /// (unreadable files, symbolic links, compressed or encrypted messages) is named; then the exit status is 1.
+    #[command(
+        after_help = "Examples:\n  postrider import maildir /var/mail/ada/Maildir ada@example.com\n  postrider import maildir ./Maildir ada@example.com --json >report.json"
+    )]
+    Maildir {
+        /// The Maildir: the folder that has cur, new and tmp.
+        dir: PathBuf,
+        /// The address of the account.
+        email: String,
+        /// Where a mailbox has mail with UIDs of its own, add the messages behind it with new UIDs.
+        #[arg(long)]
+        merge: bool,
+    },
 }
 
 /// How to compare.

@@ -13,6 +13,7 @@ mod open;
 mod password;
 mod place;
 mod ports_file;
+mod progress;
 mod report;
 pub mod serve;
 

@@ -96,6 +96,18 @@ pub async fn store(config: &Config) -> Result<Option<Arc<dyn BlobStore>>, Failur
     }
 }
 
+/// The store of this server, made if it is not there.
+///
+/// # Errors
+/// A store that cannot be opened.
+pub async fn store_to_write(config: &Config) -> Result<Arc<dyn BlobStore>, Failure> {
+    match (&config.store, store(config).await?) {
+        (_, Some(store)) => Ok(store),
+        (Store::Filesystem { root }, None) => Ok(Arc::new(FilesystemStore::open(root).await?)),
+        (Store::S3(_), None) => Err(Failure::new("there is no store")),
+    }
+}
+
 fn file(config: &Config) -> Result<PathBuf, Failure> {
     match &config.database.url {
         DatabaseUrl::Sqlite(path) => Ok(path.clone()),

@@ -90,6 +90,7 @@ impl Engine<Pop3Session> for World {
                             })
                             .collect(),
                         uid_validity: UidValidity(1),
+                        unique_ids: Default::default(),
                         expire: Expire::Days(7),
                     },
                 })

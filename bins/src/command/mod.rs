@@ -4,6 +4,7 @@ mod alias;
 mod check_config;
 mod domain;
 mod fsck;
+mod import;
 mod ldap;
 mod migrate;
 mod run;
@@ -46,6 +47,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::User(command) => block_on(user::run(&place, command, output)),
         Command::Alias(command) => block_on(alias::run(&place, command)),
         Command::Ldap(command) => block_on(ldap::run(&place, command)),
+        Command::Import(command) => block_on(import::run(&place, command, output)),
         Command::Fsck(arguments) => block_on(fsck::run(&place, &arguments)),
     };
     let done = done.map_err(|failure| match (&place, explicit) {

@@ -37,6 +37,7 @@
 //! | [`filter`] | what looks at a message before it is delivered |
 //! | [`delivery`] | from a received message to bodies and rows |
 //! | [`mailbox`] | open mailboxes, shared by their sessions |
+//! | [`moving`] | mail that comes from other servers, goes to them, or to another index and store |
 //! | [`index`], [`blob`] | the ways to the index and to the store |
 //! | [`admin`] | domains, accounts and aliases, for control programs |
 //! | [`config`], [`telemetry`] | settings; logs, metrics, health |
@@ -55,6 +56,7 @@ pub mod filter;
 pub mod index;
 pub mod limits;
 pub mod mailbox;
+pub mod moving;
 pub mod net;
 pub mod telemetry;
 

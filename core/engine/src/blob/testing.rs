@@ -73,6 +73,8 @@ impl Index for FaultyIndex {
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> { self.index.expunged(mailbox).await }
     async fn overdue(&self, default: Retention, after: AccountId, now: Timestamp, limit: u32) -> Result<Vec<Overdue>, Error> { self.index.overdue(default, after, now, limit).await }
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> { self.index.line_sizes(mailbox).await }
+    async fn unique_ids(&self, mailbox: MailboxId) -> Result<Vec<(Uid, String)>, Error> { self.index.unique_ids(mailbox).await }
+    async fn retrieved(&self, mailbox: MailboxId) -> Result<Vec<(Uid, Timestamp)>, Error> { self.index.retrieved(mailbox).await }
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> { self.index.all_blobs(after, limit).await }
     async fn generation(&self) -> Result<i64, Error> { self.index.generation().await }
     async fn probe(&self) -> Result<(), Error> { self.index.probe().await }

@@ -83,6 +83,8 @@ impl Pop3Asks {
         // Of the few whose line ends are not those of the wire.
         let others = index.read(|index| index.line_sizes(id)).await?;
         let others: HashMap<_, _> = others.into_iter().collect();
+        let own = index.read(|index| index.unique_ids(id)).await?;
+        let own = own.into_iter().map(|(uid, own)| (Uid(uid.0), own));
         let listed = |message: &storage::Message| Listed {
             uid: Uid(message.uid.0),
             octets: others.get(&message.uid).copied().unwrap_or(message.size),
@@ -90,6 +92,7 @@ impl Pop3Asks {
         Ok(Opened::Maildrop {
             messages: all.changed.iter().map(listed).collect(),
             uid_validity: UidValidity(inbox.uid_validity.0),
+            unique_ids: own.collect(),
             expire,
         })
     }

@@ -1,5 +1,7 @@
 //! What a POP3 session asks of the engine (RFC 1939).
 
+use std::collections::HashMap;
+
 use super::config::Expire;
 use crate::imap::types::{Uid, UidValidity};
 use crate::sasl::{Credentials, Verdict};
@@ -45,6 +47,8 @@ pub enum Opened {
         messages: Vec<Listed>,
         /// Tells these UIDs from those of another incarnation.
         uid_validity: UidValidity,
+        /// Messages that have another unique-id than the usual: those that came from elsewhere. 1 to 70 visible characters of ASCII.
+        unique_ids: HashMap<Uid, String>,
         /// How long mail stays here.
         expire: Expire,
     },

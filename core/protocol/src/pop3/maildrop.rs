@@ -2,6 +2,7 @@
 //!
 //! **Invariants.** Numbers 3 and 4 of [`crate::pop3`].
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::ask::Listed;
@@ -13,6 +14,8 @@ use crate::imap::types::{Uid, UidValidity};
 pub(super) struct Maildrop {
     messages: Vec<Message>,
     uid_validity: UidValidity,
+    /// Where they are not the usual ones.
+    unique_ids: HashMap<Uid, String>,
 }
 
 #[derive(Debug)]
@@ -38,7 +41,11 @@ pub(super) enum Listing {
 
 impl Maildrop {
     /// Nothing is marked at first.
-    pub(super) fn new(messages: Vec<Listed>, uid_validity: UidValidity) -> Self {
+    pub(super) fn new(
+        messages: Vec<Listed>,
+        uid_validity: UidValidity,
+        unique_ids: HashMap<Uid, String>,
+    ) -> Self {
         let messages = messages.into_iter().map(|listed| Message {
             listed,
             mark: Mark::Kept,
@@ -46,6 +53,7 @@ impl Maildrop {
         Self {
             messages: messages.collect(),
             uid_validity,
+            unique_ids,
         }
     }
 
@@ -73,10 +81,13 @@ impl Maildrop {
     pub(super) fn describe(&self, number: u64, listing: Listing) -> Result<String, Response> {
         let Listed { uid, octets } = self.listed(number)?;
         let mut line = number.to_string();
-        let written = match listing {
-            Listing::Sizes => write!(line, " {octets}"),
+        let written = match (listing, self.unique_ids.get(&uid)) {
+            (Listing::Sizes, _) => write!(line, " {octets}"),
+            (Listing::UniqueIds, Some(own)) => write!(line, " {own}"),
             // As Dovecot writes it, so that a client of a mailbox that moved here fetches nothing twice.
-            Listing::UniqueIds => write!(line, " {:08x}{:08x}", uid.0, self.uid_validity.0),
+            (Listing::UniqueIds, None) => {
+                write!(line, " {:08x}{:08x}", uid.0, self.uid_validity.0)
+            }
         };
         written.map_err(|_| Response::Bug)?;
         Ok(line)

@@ -260,13 +260,14 @@ impl Pop3Session {
         let Opened::Maildrop {
             messages,
             uid_validity,
+            unique_ids,
             expire,
         } = opened
         else {
             self.account = None;
             return self.respond((&opened).into(), out);
         };
-        let maildrop = Maildrop::new(messages, uid_validity);
+        let maildrop = Maildrop::new(messages, uid_validity, unique_ids);
         let (count, octets) = maildrop.total();
         out.line(format!("+OK {count} messages ({octets} octets)"));
         self.maildrop = Some(maildrop);

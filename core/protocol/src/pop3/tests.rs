@@ -60,6 +60,7 @@ fn maildrop(count: u32) -> Input<'static, Answer> {
     Input::Answer(Answer::Opened(Opened::Maildrop {
         messages: messages.collect(),
         uid_validity: UidValidity(7),
+        unique_ids: [(Uid(20), "from.elsewhere".to_owned())].into(),
         expire: Expire::Days(7),
     }))
 }
@@ -185,6 +186,9 @@ fn unique_ids_are_of_the_form_that_the_rfc_wants_and_differ() {
         .map(|(_, id)| id.to_owned())
         .collect();
     assert_eq!(ids.len(), 300);
+    assert!(said.contains("\r\n2 from.elsewhere\r\n"), "{said}");
+    let one = text(&line(&mut session, "UIDL 2"));
+    assert_eq!(one, "+OK 2 from.elsewhere\r\n");
     assert!(
         ids.iter()
             .all(|id| (1..=70).contains(&id.len())
@@ -346,6 +350,7 @@ fn answer(ask: &Ask, choice: u8) -> Answer {
                     },
                 ],
                 uid_validity: UidValidity(1),
+                unique_ids: Default::default(),
                 expire: Expire::Never,
             }),
         },

@@ -193,6 +193,7 @@ impl World {
                     })
                     .collect(),
                 uid_validity: UidValidity(0x00c0_ffee),
+                unique_ids: Default::default(),
                 expire: Expire::Days(7),
             }),
             pop3::Ask::Body { .. } if unreadable => {

@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use super::{
     BlobWritten,
     name::{
@@ -200,6 +202,34 @@ impl Unique {
             size: written.size,
             checksum,
         })
+    }
+
+    /// One for octets that come from elsewhere: the same each time the same octets come from the same source, so that what was interrupted finds
+    /// its own again and leaves nothing over.
+    pub fn derived(host: &str, made: Timestamp, source: &[u8], written: &BlobWritten) -> Unique {
+        let mut checksum = [0; 8];
+        checksum.copy_from_slice(&written.sha256[..8]);
+        Unique {
+            made: Timestamp(made.0.max(0)),
+            process: 0,
+            random: Unique::derivation(source),
+            host: host_part(host),
+            size: written.size,
+            checksum,
+        }
+    }
+
+    /// What [`Unique::derived`] has of a source.
+    pub fn derivation(source: &[u8]) -> u128 {
+        let digest = Sha256::digest(source);
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        u128::from_be_bytes(first)
+    }
+
+    /// What makes it unique.
+    pub fn random(&self) -> u128 {
+        self.random
     }
 
     /// When it was made; not before 1970.

@@ -5,9 +5,11 @@
 
 mod mailbox;
 mod maildrop;
+mod place;
 
 pub use mailbox::*;
 pub use maildrop::*;
+pub use place::*;
 
 use super::{
     AccountId, Alias, AuthType, BindEntry, BlobId, DomainId, Flags, MailboxId, ModSeq, NewAccount,
@@ -50,6 +52,8 @@ pub enum Change {
     ExpungeMaildrop(ExpungeMaildrop),
     Retrieved(Retrieved),
     Restore(Restore),
+    PlaceMailbox(PlaceMailbox),
+    PlaceMessages(PlaceMessages),
     Reap(Reap),
     Forget(Forget),
 }
@@ -69,6 +73,8 @@ pub enum Outcome {
     Copied(Copied),
     Expunged(ExpungedUids),
     Doomed(Vec<Doomed>),
+    /// The UID of each message, in order; none for one that was placed before.
+    Placed(Vec<Option<Uid>>),
 }
 
 /// Adds a domain. `Exists` if it is there. Outcome: `Domain`.

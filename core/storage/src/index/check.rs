@@ -4,7 +4,8 @@
 
 use super::{
     Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, NAME_LIMIT,
-    NewEntry, Retention, Timestamp,
+    NewEntry, PLACED_AT_ONCE, PlaceMailbox, PlaceMessages, PlacedMessage, Repeat, Retention,
+    Timestamp, UNIQUE_ID_LIMIT, Uid,
 };
 use crate::Error;
 
@@ -206,6 +207,56 @@ pub(super) fn keyword_bit(number: usize) -> u64 {
     1 << (Flags::FIRST_KEYWORD as usize + number)
 }
 
+/// The numbers of a mailbox from elsewhere.
+pub(super) fn numbers(change: &PlaceMailbox) -> Result<(), Error> {
+    let modseq = i64::try_from(change.highest_modseq.0);
+    let good = change.uid_validity.0 > 0
+        && change.uid_next.0 > 0
+        && change.first_recent.0 > 0
+        && modseq.is_ok_and(|it| it > 0 && it < i64::MAX);
+    match good {
+        true => Ok(()),
+        false => Err(Error::Invalid("not the numbers of a mailbox")),
+    }
+}
+
+/// Messages from elsewhere.
+pub(super) fn placed(change: &PlaceMessages) -> Result<(), Error> {
+    if change.messages.len() > PLACED_AT_ONCE {
+        return Err(Error::Limit {
+            what: "messages at once",
+            limit: PLACED_AT_ONCE as u64,
+        });
+    }
+    let good = |it: &PlacedMessage| {
+        it.uid.is_none_or(|uid| uid.0 > 0)
+            && (it.uid.is_some() || change.repeat == Repeat::Body)
+            && it.unique_id.as_deref().is_none_or(is_unique_id)
+    };
+    match change.messages.iter().all(good) {
+        true => Ok(()),
+        false => Err(Error::Invalid("not a message from elsewhere")),
+    }
+}
+
+/// 1 to 70 visible characters of ASCII (RFC 1939 section 7).
+fn is_unique_id(text: &str) -> bool {
+    (1..=UNIQUE_ID_LIMIT).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
+}
+
+/// Whether a message from elsewhere is here already, or was.
+pub(super) fn was_placed(
+    repeat: Repeat,
+    from: &PlacedMessage,
+    uid_next: Uid,
+    born_here: bool,
+) -> bool {
+    match repeat {
+        Repeat::Uid => from.uid.is_some_and(|uid| uid < uid_next),
+        Repeat::Body => born_here,
+    }
+}
+
 /// Octets as the columns hold them.
 pub(super) fn octets(octets: u64) -> Result<i64, Error> {
     i64::try_from(octets).map_err(|_| Error::Invalid("more octets than can be counted"))
@@ -292,6 +343,8 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::ExpungeMaildrop(_)
         | Change::Retrieved(_)
         | Change::Restore(_)
+        | Change::PlaceMailbox(_)
+        | Change::PlaceMessages(_)
         | Change::Reap(_)
         | Change::Forget(_) => false,
     }

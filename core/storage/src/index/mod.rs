@@ -130,6 +130,10 @@ pub trait Index: Send + Sync + 'static {
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error>;
     /// Octets as lines of the messages of a mailbox for which they are others than their size, by UID.
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error>;
+    /// Unique-ids in POP3 of the messages of a mailbox that have others than the usual, by UID.
+    async fn unique_ids(&self, mailbox: MailboxId) -> Result<Vec<(Uid, String)>, Error>;
+    /// When POP3 retrieved the messages of a mailbox first, by UID; those that it did not are left out.
+    async fn retrieved(&self, mailbox: MailboxId) -> Result<Vec<(Uid, Timestamp)>, Error>;
     /// Messages of INBOX that POP3 retrieved longer ago than their account keeps them, or `default` says where it says nothing; of accounts
     /// behind `after`, by account and UID, at most `limit`.
     async fn overdue(

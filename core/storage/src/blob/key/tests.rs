@@ -233,3 +233,18 @@ proptest! {
         prop_assert_eq!(Unique::parse(&unique.to_string()), Some(unique));
     }
 }
+
+#[test]
+fn a_derived_name_comes_again() {
+    let written = BlobWritten {
+        size: 7,
+        sha256: [9; 32],
+    };
+    let derived = |source: &[u8]| Unique::derived("mx", Timestamp(5), source, &written);
+    assert_eq!(derived(b"a"), derived(b"a"));
+    assert_ne!(derived(b"a"), derived(b"b"));
+    assert_eq!(derived(b"a").random(), Unique::derivation(b"a"));
+    let key = BlobKey::for_message("example.com", "ada", "INBOX", &derived(b"a")).unwrap();
+    assert_eq!(key.unique(), Some(derived(b"a")));
+    assert!(key.fits(&written));
+}

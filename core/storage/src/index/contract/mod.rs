@@ -13,6 +13,7 @@ mod flags;
 mod mailboxes;
 mod maildrops;
 mod messages;
+mod places;
 mod races;
 pub mod random;
 mod retention;
@@ -45,6 +46,7 @@ where
     blobs::all(&fresh).await;
     retention::all(&fresh).await;
     maildrops::all(&fresh).await;
+    places::all(&fresh).await;
     races::all(&fresh).await;
 }
 

@@ -9,7 +9,10 @@ mod folder;
 mod maildrop;
 mod message;
 mod name;
+mod place;
 mod retention;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,6 +53,8 @@ struct State {
     expunged: BTreeMap<(AccountId, MailboxId, Uid), Gone>,
     /// When POP3 retrieved a message first.
     retrieved: BTreeMap<(MailboxId, Uid), Timestamp>,
+    /// Unique-ids of POP3 that came from elsewhere.
+    unique_ids: BTreeMap<(MailboxId, Uid), String>,
     blobs: BTreeMap<BlobId, Body>,
     keys: BTreeMap<BlobKey, BlobId>,
 }
@@ -212,6 +217,8 @@ impl State {
             Change::ExpungeMaildrop(it) => self.expunge_maildrop(it),
             Change::Retrieved(it) => self.retrieve(it),
             Change::Restore(it) => self.restore(it),
+            Change::PlaceMailbox(it) => self.place_mailbox(it),
+            Change::PlaceMessages(it) => self.place_messages(it),
             Change::Reap(it) => self.reap(it),
             Change::Forget(it) => self.forget(it),
         }
@@ -392,6 +399,14 @@ impl Index for MemoryIndex {
         Ok(other.map(|(_, sizes)| sizes).collect())
     }
 
+    async fn unique_ids(&self, mailbox: MailboxId) -> Result<Vec<(Uid, String)>, Error> {
+        Ok(self.state()?.noted(mailbox, |state| &state.unique_ids))
+    }
+
+    async fn retrieved(&self, mailbox: MailboxId) -> Result<Vec<(Uid, Timestamp)>, Error> {
+        Ok(self.state()?.noted(mailbox, |state| &state.retrieved))
+    }
+
     async fn overdue(
         &self,
         default: Retention,
@@ -430,34 +445,5 @@ impl Index for MemoryIndex {
 
     async fn probe(&self) -> Result<(), Error> {
         self.state().map(|_| ())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::MemoryIndex;
-    use crate::{
-        Error,
-        index::{Index, contract},
-    };
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn passes_the_contract() {
-        contract::all(async || Arc::new(MemoryIndex::new()) as _).await;
-    }
-
-    #[tokio::test]
-    async fn breaks_and_heals() {
-        let index = MemoryIndex::new();
-        let away = Error::Unavailable("on purpose".to_owned());
-        index.break_with(Some(away.clone()));
-        let add = || vec![contract::add_domain("example.test")];
-        assert_eq!(index.apply(add()).await, [Err(away.clone())]);
-        assert_eq!(index.domains().await, Err(away.clone()));
-        assert_eq!(index.probe().await, Err(away));
-        index.break_with(None);
-        assert!(index.apply(add()).await[0].is_ok());
     }
 }

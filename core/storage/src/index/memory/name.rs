@@ -39,7 +39,7 @@ impl State {
     }
 
     /// Makes the missing parents of a name, if there is room for them and `more` mailboxes.
-    fn make_parents(
+    pub(super) fn make_parents(
         &mut self,
         account: AccountId,
         name: &str,

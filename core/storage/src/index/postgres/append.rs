@@ -13,6 +13,7 @@ use crate::{
     index::{Append, Appended, Change, Outcome},
 };
 use ledger::Ledger;
+pub(super) use rows::bodies;
 
 /// Whether a change is made here.
 pub(super) fn is(change: &Change) -> bool {

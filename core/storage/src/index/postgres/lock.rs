@@ -178,6 +178,8 @@ impl Needs {
             Change::ExpungeMaildrop(it) => it.expunge.account,
             Change::Retrieved(it) => it.account,
             Change::Restore(it) => it.account,
+            Change::PlaceMailbox(it) => it.account,
+            Change::PlaceMessages(it) => it.account,
         };
         self.accounts.insert(account.0);
     }

@@ -226,8 +226,14 @@ impl Noted {
             (Change::Restore(it), Outcome::Copied(copied)) if !copied.to.is_empty() => {
                 self.mailbox(it.account, it.to, ModSeq(u64::MAX));
             }
+            (Change::PlaceMessages(it), Outcome::Placed(placed))
+                if placed.iter().any(Option::is_some) =>
+            {
+                self.mailbox(it.account, it.mailbox, ModSeq(u64::MAX));
+            }
             (
                 Change::DeleteMailbox(_)
+                | Change::PlaceMailbox(_)
                 | Change::RenameMailbox(_)
                 | Change::RemoveAccount(_)
                 | Change::RenewUidValidities(_),

@@ -2,7 +2,7 @@
 
 use super::{
     Conn, account, alias, append, blob, copy, domain, entry, expunge, fault::Fault, mailbox,
-    maildrop, name, renew, restore, retention, store,
+    maildrop, name, place, renew, restore, retention, store,
 };
 use crate::index::{Change, Outcome};
 
@@ -40,6 +40,8 @@ pub(super) fn make(conn: &mut Conn, change: &Change) -> Result<Outcome, Fault> {
         Change::ExpungeMaildrop(it) => maildrop::expunge(conn, it),
         Change::Retrieved(it) => retention::retrieved(conn, it),
         Change::Restore(it) => restore::restore(conn, it),
+        Change::PlaceMailbox(it) => place::mailbox(conn, it),
+        Change::PlaceMessages(it) => place::messages(conn, it),
         Change::Reap(it) => blob::reap(conn, it),
         Change::Forget(it) => blob::forget(conn, it),
     }

@@ -58,7 +58,7 @@ pub(super) fn create(conn: &mut Conn, change: &CreateMailbox) -> Result<Outcome,
 }
 
 /// Makes the missing parents of a name, if there is room for them and `more` mailboxes.
-fn make_parents(
+pub(super) fn make_parents(
     conn: &mut Conn,
     account: AccountId,
     name: &str,

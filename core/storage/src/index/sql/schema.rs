@@ -138,6 +138,7 @@ diesel::table! {
         save_date -> BigInt,
         blob_id -> BigInt,
         retrieved_at -> Nullable<BigInt>,
+        pop3_uidl -> Nullable<Text>,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     account,
     fault::{Fault, number},
     mailbox::{self, Shift},
+    place::{self, Born},
     schema::{blob, message, summary},
     sql::{Bind, rows},
 };
@@ -131,6 +132,46 @@ fn insert_blob(
         ))
         .execute(conn)?;
     Ok(id)
+}
+
+/// Writes bodies that came from elsewhere, and what was read from them.
+pub(super) fn bodies(
+    conn: &mut SqliteConnection,
+    mailbox: &Mailbox,
+    born: &[Born<'_>],
+) -> Result<(), Fault> {
+    let bodies: Vec<_> = born
+        .iter()
+        .map(|it| {
+            (
+                blob::account_id.eq(mailbox.account.0),
+                blob::key.eq(it.blob.key.as_str()),
+                blob::size.eq(it.size),
+                blob::sha256.eq(it.blob.sha256.as_slice()),
+                blob::birth_mailbox.eq(mailbox.id.0),
+                blob::birth_uid.eq(it.uid),
+                blob::birth_modseq.eq(it.modseq),
+                blob::line_size.eq(it.line_size),
+            )
+        })
+        .collect();
+    insert_into(blob::table).values(&bodies).execute(conn)?;
+    let keys: Vec<&str> = born.iter().map(|it| it.blob.key.as_str()).collect();
+    let ids = place::ids(conn, &keys)?;
+    let summaries: Vec<_> = born
+        .iter()
+        .filter_map(|it| {
+            let id = ids.get(it.blob.key.as_str())?;
+            Some((
+                summary::blob_id.eq(*id),
+                summary::octets.eq(it.blob.summary.as_slice()),
+            ))
+        })
+        .collect();
+    insert_into(summary::table)
+        .values(&summaries)
+        .execute(conn)?;
+    Ok(())
 }
 
 /// The body of this key, if the index has it. Another account's body, or other octets, never come under a key (I6); a doomed one

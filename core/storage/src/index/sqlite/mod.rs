@@ -69,6 +69,8 @@ mod mailbox;
 mod maildrop;
 #[path = "../sql/name.rs"]
 mod name;
+#[path = "../sql/place.rs"]
+mod place;
 #[path = "../sql/renew.rs"]
 mod renew;
 #[path = "../sql/restore.rs"]
@@ -394,6 +396,15 @@ impl Index for SqliteIndex {
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> {
         self.read(move |conn| message::line_sizes(conn, mailbox))
             .await
+    }
+
+    async fn unique_ids(&self, mailbox: MailboxId) -> Result<Vec<(Uid, String)>, Error> {
+        self.read(move |conn| place::unique_ids(conn, mailbox))
+            .await
+    }
+
+    async fn retrieved(&self, mailbox: MailboxId) -> Result<Vec<(Uid, Timestamp)>, Error> {
+        self.read(move |conn| place::retrieved(conn, mailbox)).await
     }
 
     async fn overdue(

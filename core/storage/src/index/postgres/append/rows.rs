@@ -12,12 +12,13 @@ use super::ledger::{Account, Known, Ledger, Mailbox, State};
 use crate::{
     Error,
     index::{
-        Append,
+        self, Append,
         postgres::{
             Conn,
             conn::Value,
             fault::{Fault, number},
             mailbox::Shift,
+            place::Born,
         },
     },
 };
@@ -187,6 +188,39 @@ fn state(
         state.known.insert(get(row, 0)?, body);
     }
     Ok(state)
+}
+
+/// Writes bodies that came from elsewhere, and what was read from them.
+pub(in crate::index::postgres) fn bodies(
+    conn: &mut Conn,
+    mailbox: &index::Mailbox,
+    born: &[Born<'_>],
+) -> Result<(), Fault> {
+    let all = || born.iter();
+    conn.send_typed_ahead(
+        NEW_BODIES,
+        vec![
+            numbers(all().map(|_| mailbox.account.0)),
+            texts(all().map(|it| it.blob.key.as_str().to_owned())),
+            numbers(all().map(|it| it.size)),
+            octets(all().map(|it| it.blob.sha256.to_vec())),
+            numbers(all().map(|_| mailbox.id.0)),
+            numbers(all().map(|it| it.uid)),
+            numbers(all().map(|it| it.modseq)),
+            (
+                Box::new(all().map(|it| it.line_size).collect::<Vec<_>>()),
+                Type::INT8_ARRAY,
+            ),
+        ],
+    );
+    conn.send_typed_ahead(
+        NEW_SUMMARIES,
+        vec![
+            texts(all().map(|it| it.blob.key.as_str().to_owned())),
+            octets(all().map(|it| it.blob.summary.clone())),
+        ],
+    );
+    Ok(())
 }
 
 /// Lets all rows go ahead of what comes next.

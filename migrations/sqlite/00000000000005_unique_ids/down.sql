@@ -1,0 +1,2 @@
+DROP INDEX message_uidl;
+ALTER TABLE message DROP COLUMN pop3_uidl;
