@@ -2,7 +2,7 @@
 //!
 //! | scheme | what is verified |
 //! | --- | --- |
-//! | none, `{CRYPT}`, `{BLF-CRYPT}`, `{SHA512-CRYPT}`, `{SHA256-CRYPT}`, `{MD5-CRYPT}` | by its own `$id$`: `$2a$` `$2b$` `$2y$` (bcrypt), `$6$`, `$5$`, `$1$` |
+//! | none, `{CRYPT}`, `{BLF-CRYPT}`, `{SHA512-CRYPT}`, `{SHA256-CRYPT}`, `{MD5-CRYPT}` | by its own `$id$`: `$2a$` `$2b$` `$2y$` (bcrypt), `$6$`, `$5$`, `$1$`, `$y$` |
 //! | none, `{ARGON2ID}`, `{ARGON2I}` | `$argon2id$`, `$argon2i$` |
 //! | `{SSHA}` `{SSHA256}` `{SSHA512}` `{SMD5}` | base64 of digest and salt |
 //! | `{SHA}` `{SHA1}` `{SHA256}` `{SHA512}` `{PLAIN-MD5}` `{LDAP-MD5}` `{MD5}` | the digest, in base64 or hex as its length says; `{MD5}` also `$1$` |
@@ -28,6 +28,7 @@ mod pbkdf2;
 mod scheme;
 mod scram;
 mod work;
+mod yescrypt;
 
 use ::bcrypt::Version;
 use postrider_protocol::secret::Secret;
@@ -39,6 +40,7 @@ pub use self::argon2::{
 pub use self::crypt::{BCRYPT_COST_LIMIT as COST_LIMIT, ROUNDS_LIMIT as SHA_CRYPT_ROUNDS};
 pub use self::pbkdf2::ITERATIONS_LIMIT as PBKDF2_ITERATIONS;
 use self::scheme::Hash;
+pub use self::yescrypt::MEMORY_LIMIT as YESCRYPT_MEMORY;
 
 /// Cost of the hashes made here: about a quarter of a second of one core.
 pub const COST: u32 = 12;

@@ -179,8 +179,9 @@ fn fixed_numbers_are_those_of_the_code() {
         "Memory times passes of a hash of Argon2",
         password::ARGON2_WORK,
     );
+    is("Memory of a hash of yescrypt", password::YESCRYPT_MEMORY);
     is(
-        "All hashes of Argon2",
+        "All hashes of Argon2 and yescrypt",
         password::ARGON2_MEMORY_TOGETHER.into(),
     );
     is("Items of a FETCH", fetch::ITEMS as u64);

@@ -14,7 +14,7 @@ use super::VerifyError;
 
 /// Most memory of one hash, in KiB: what `doveadm pw -s ARGON2ID -r 3` asks for.
 pub const MEMORY_LIMIT: u32 = 256 * 1024;
-/// Most memory of all that are computed at the same time, in KiB.
+/// Most memory of all that are computed at the same time, those of yescrypt included, in KiB.
 pub const MEMORY_TOGETHER: u32 = 2 * MEMORY_LIMIT;
 /// Most memory times passes, in KiB.
 pub const WORK_LIMIT: u64 = 8 * MEMORY_LIMIT as u64;
@@ -133,10 +133,10 @@ fn fits(taken: u32, kib: u32) -> bool {
 }
 
 /// A share of the memory, given back when dropped.
-struct Share(u32);
+pub(super) struct Share(u32);
 
 impl Share {
-    fn take(kib: u32) -> Self {
+    pub(super) fn take(kib: u32) -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = GIVEN_BACK.wait_while(taken, |taken| !fits(*taken, kib));
         *taken.unwrap_or_else(PoisonError::into_inner) += kib;

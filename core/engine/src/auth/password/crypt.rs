@@ -1,4 +1,4 @@
-//! Hashes of crypt(3): `$2a$`, `$2b$`, `$2y$` (bcrypt), `$5$` and `$6$` (SHA-crypt), `$1$` (MD5-crypt).
+//! Hashes of crypt(3): `$2a$`, `$2b$`, `$2y$` (bcrypt), `$5$` and `$6$` (SHA-crypt), `$1$` (MD5-crypt), `$y$` (yescrypt).
 //!
 //! **Bounds.** bcrypt at most [`BCRYPT_COST_LIMIT`], SHA-crypt at most [`ROUNDS_LIMIT`].
 
@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 use super::VerifyError;
 use super::md5_crypt::Md5Crypt;
 use super::scheme::{Hash, printable};
+use super::yescrypt::YescryptHash;
 
 /// Highest cost of bcrypt that is verified: 16 times that of ours.
 pub const BCRYPT_COST_LIMIT: u32 = 16;
@@ -37,6 +38,7 @@ pub(super) fn parse(text: &str) -> Result<Hash, VerifyError> {
         Some(("5", rest)) => ShaCrypt::parse(Sha::Sha256, rest).map(Hash::ShaCrypt),
         Some(("6", rest)) => ShaCrypt::parse(Sha::Sha512, rest).map(Hash::ShaCrypt),
         Some(("1", rest)) => Md5Crypt::parse(rest).map(Hash::Md5Crypt),
+        Some(("y", rest)) => YescryptHash::parse(rest).map(Hash::Yescrypt),
         Some((id, _)) if id.len() <= 16 => {
             Err(VerifyError::UnknownScheme(format!("${}$", printable(id))))
         }
@@ -46,7 +48,7 @@ pub(super) fn parse(text: &str) -> Result<Hash, VerifyError> {
 }
 
 /// The digits of crypt(3).
-fn is_crypt(octet: u8) -> bool {
+pub(super) fn is_crypt(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"./".contains(&octet)
 }
 

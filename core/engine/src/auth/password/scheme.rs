@@ -15,6 +15,7 @@ use super::digest::{Digest, Salted};
 use super::md5_crypt::Md5Crypt;
 use super::pbkdf2::Pbkdf2Hash;
 use super::scram::Scram;
+use super::yescrypt::YescryptHash;
 use super::{FOREIGN_PASSWORD_LIMIT, PASSWORD_LIMIT, PasswordError, VerifyError};
 
 /// Base64 with or without its `=`.
@@ -97,6 +98,7 @@ pub(super) enum Hash {
     Salted(Salted),
     Scram(Scram),
     ShaCrypt(ShaCrypt),
+    Yescrypt(YescryptHash),
 }
 
 impl Hash {
@@ -185,6 +187,7 @@ impl Hash {
             Self::Salted(hash) => Ok(hash.matches(octets)),
             Self::Scram(hash) => Ok(hash.matches(octets)),
             Self::ShaCrypt(hash) => hash.matches(octets),
+            Self::Yescrypt(hash) => hash.matches(octets),
         };
         #[cfg(test)]
         super::work::note(self.work());
@@ -202,6 +205,7 @@ impl Hash {
             Self::Salted(_) => "digest",
             Self::Scram(_) => "scram",
             Self::ShaCrypt(_) => "sha_crypt",
+            Self::Yescrypt(_) => "yescrypt",
         }
     }
 
@@ -215,6 +219,7 @@ impl Hash {
             Self::Pbkdf2(hash) => hash.work(),
             Self::Scram(hash) => hash.work(),
             Self::ShaCrypt(hash) => hash.work(),
+            Self::Yescrypt(hash) => hash.work(),
         }
     }
 }

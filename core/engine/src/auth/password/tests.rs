@@ -13,7 +13,7 @@ fn secret(text: &str) -> Secret<String> {
 /// What the hashes below were made of, by `doveadm pw`, crypt(3) of glibc and the reference implementation of Argon2.
 const PASSWORD: &str = "correct h\u{f6}rse";
 
-const FOREIGN: [&str; 55] = [
+const FOREIGN: [&str; 58] = [
     // crypt(3).
     "$2y$04$9psiK2bSk0wuw0JyYB61/OlcwfhZwfODV9Tf4KXBniuFu.lCSMvdy",
     "{BLF-CRYPT}$2y$04$9psiK2bSk0wuw0JyYB61/OlcwfhZwfODV9Tf4KXBniuFu.lCSMvdy",
@@ -34,6 +34,9 @@ const FOREIGN: [&str; 55] = [
     "{MD5-CRYPT}$1$urHaPtNk$4vmUNoIfdhhkJnbX.n5ST/",
     "{CRYPT}$1$etNnh7FA$SOjXnFzQW5gLgy9/t4FWE/",
     "$1$s$r/4FEpA2Z7b/lirhKzCVy/",
+    "$y$j75$saltsaltsalt$4YUUC1PCZQp6tOgRarVDqq6dBS6gEnF15amGjbB1R02",
+    "{CRYPT}$y$j9T$F5Jx5fExrKuPp53xLKQ..1$dcu4qRHSgplOGQTuVZI6u/e1Z.Y6l5cfK/YFcIhn3U9",
+    "{SHA512-CRYPT}$y$j85$abcdefgh$zWcbd7n8Snwl6EHdlux4POKoR6F7GvhZFuFrnpv0qB0",
     "{MD5}$1$6xWpnQm9$CCNwpD/wFT24.J3XqSza6/",
     // Digests with salt.
     "{SSHA}sPgrgkdqE5HPTE+o2eRChrBCdxpdRu5o",
@@ -139,6 +142,7 @@ fn the_kind_of_a_hash_tells_nothing_of_it() {
         "pbkdf2",
         "scram",
         "sha_crypt",
+        "yescrypt",
     ];
     assert!(kinds.iter().eq(&known), "{kinds:?}");
     assert_eq!(kind("{ROT13}secret"), "unknown");

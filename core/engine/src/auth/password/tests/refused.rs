@@ -14,6 +14,8 @@ fn what_cannot_be_verified_is_not_a_wrong_password() {
         malformed("not the form of Argon2"),
         malformed("not the form of PBKDF2"),
     );
+    let no_yescrypt = malformed("not the form of yescrypt");
+    let settings = malformed("settings of yescrypt that crypt(3) does not make");
     let digest = "A".repeat(86);
     for (hash, error) in [
         ("hunter2", malformed("no scheme that we know")),
@@ -33,7 +35,38 @@ fn what_cannot_be_verified_is_not_a_wrong_password() {
         ("{CRYPT}4vwbLeAED0QQU", super::crypt::DES),
         ("4vwbLeAED0QQU", super::crypt::DES),
         ("{CRYPT}4vwbLeAED0QQ", malformed("no scheme that we know")),
-        ("{CRYPT}$y$j9T$abc$def", unknown("$y$")),
+        ("{CRYPT}$y$j9T$abc$def", no_yescrypt.clone()),
+        ("$y$j9T$abc", no_yescrypt.clone()),
+        (&format!("$y$j9T$ab${digest}"), no_yescrypt.clone()),
+        (
+            "$y$j9T$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            no_yescrypt.clone(),
+        ),
+        (
+            "$y$j9T$a:b$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            no_yescrypt.clone(),
+        ),
+        (
+            "$y$$ab$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            no_yescrypt.clone(),
+        ),
+        (
+            "$y$j9T$ab$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA$",
+            no_yescrypt,
+        ),
+        // Three threads, two more rounds.
+        (
+            "$y$j9T/.$ab$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            settings.clone(),
+        ),
+        (
+            "$y$j9T/0$ab$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            settings,
+        ),
+        (
+            "$gy$j9T$ab$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            unknown("$gy$"),
+        ),
         ("{a\nb}x", unknown("{ab}")),
         (
             "$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
@@ -196,6 +229,7 @@ fn attack_36_a_hash_that_asks_for_too_much_is_refused_and_not_computed() {
             4_294_967_295,
             10_000_000,
         ),
+        (format!("$y$jET$abcdefgh${}", "A".repeat(43)), 524_288, 262_144),
     ] {
         for refused in [
             check_hash(&hash).err(),
@@ -212,6 +246,10 @@ fn attack_36_a_hash_that_asks_for_too_much_is_refused_and_not_computed() {
             assert_eq!((told, at_most), (asked, limit), "{hash}");
         }
     }
+    assert_eq!(
+        check_hash(&format!("$y$jDT$abcdefgh${}", "A".repeat(43))),
+        Ok(())
+    );
     // What `doveadm pw -s ARGON2ID -r 3` makes is as much as may be.
     assert_eq!(check_hash(&argon2("m=262144,t=3,p=1")), Ok(()));
     let told =
