@@ -12,9 +12,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod directory;
+mod pressure;
 mod rounds;
 mod site;
 mod trouble;
+mod two_hosts;
 
 // What others have, of which we need a part.
 #[allow(dead_code)]

@@ -228,13 +228,7 @@ impl Site {
     }
 }
 
-#[allow(dead_code)]
 impl Host {
-    /// A daemon that runs.
-    pub fn daemon(&self, name: &str) -> &Daemon {
-        &self.daemons[name]
-    }
-
     /// The sum of the numbers of a metric whose line begins so.
     pub fn metric(&self, daemon: &str, beginning: &str) -> f64 {
         let text = self.http(daemon, "/metrics");

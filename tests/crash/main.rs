@@ -32,6 +32,7 @@ mod point;
 mod random;
 mod shelf;
 mod trouble;
+#[allow(dead_code)] // others use the rest
 mod wire;
 mod worker;
 mod writer;

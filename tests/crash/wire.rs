@@ -76,6 +76,12 @@ impl Wire {
         Ok(Self(BufReader::new(stream)))
     }
 
+    /// How long the server may take what is written.
+    pub fn patience(&mut self, time: Duration) {
+        let set = self.0.get_ref().set_write_timeout(Some(time));
+        set.expect("a time above zero");
+    }
+
     pub fn write(&mut self, octets: &[u8]) -> Result<(), Gone> {
         self.0.get_mut().write_all(octets)?;
         Ok(())

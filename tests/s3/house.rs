@@ -194,6 +194,15 @@ fn mail_comes_in_lies_in_the_bucket_and_goes_out() {
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+    imap.ok("UID FETCH 2 (BODY.PEEK[])");
+    for metric in [
+        "postrider_cache_reads_total{result=\"hit\"}",
+        "postrider_cache_reads_total{result=\"miss\"}",
+        "postrider_cache_hit_bytes_total ",
+        "postrider_cache_held_bytes ",
+    ] {
+        assert!(running.metric(metric) > 0.0, "{metric}");
+    }
     for line in server.seen() {
         assert!(
             !line.starts_with("HEAD") && !line.contains("list-type"),

@@ -80,15 +80,22 @@ pub struct Server {
 impl Server {
     /// Starts one in clear.
     pub fn start() -> Self {
-        Self::run(None)
+        Self::run(None, "127.0.0.1:0")
+    }
+
+    /// Starts one in clear at this address.
+    #[allow(dead_code)] // what the program does
+    pub fn start_at(address: &str) -> Self {
+        Self::run(None, address)
     }
 
     /// Starts one with this certificate.
     pub fn start_tls(config: Arc<rustls::ServerConfig>) -> Self {
-        Self::run(Some(config.into()))
+        Self::run(Some(config.into()), "127.0.0.1:0")
     }
 
-    fn run(tls: Option<TlsAcceptor>) -> Self {
+    fn run(tls: Option<TlsAcceptor>, address: &str) -> Self {
+        let wanted = address.to_owned();
         let state = Arc::new(State {
             bucket: Mutex::new(Bucket::new(BUCKET)),
             faults: Mutex::default(),
@@ -108,7 +115,7 @@ impl Server {
                 .build()
                 .expect("a runtime");
             runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let listener = TcpListener::bind(wanted).await.expect("a free port");
                 let address = listener.local_addr().expect("it is bound");
                 tell.send(address).expect("somebody waits");
                 loop {
@@ -144,7 +151,7 @@ impl Server {
     /// URL of the store.
     pub fn endpoint(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.address.port())
+        format!("{scheme}://{}", self.address)
     }
 
     /// How to reach the bucket.

@@ -8,7 +8,7 @@ use std::{sync::OnceLock, time::Duration};
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::process;
+use super::{process, store};
 
 /// How often the samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -116,6 +116,10 @@ metrics! {
     STORE_WAITING = "postrider_store_waiting", Gauge, Count, "Operations that wait for a permit of the store.";
     STORE_PERMITS = "postrider_store_permits", Gauge, Count, "Operations that the store may work on at a time, as its latency allows, by kind (read, write).";
     STORE_PERMITS_TAKEN = "postrider_store_permits_taken", Gauge, Count, "Operations that the store works on, by kind (read, write).";
+    STORE_REPEATS = "postrider_store_repeats_total", Counter, Count, "Requests to the store that were repeated, by reason (busy, failed, spoiled, broken, timed_out, late).";
+    CACHE_READS = "postrider_cache_reads_total", Counter, Count, "Bodies asked of the cache in front of the store, by result (hit, miss).";
+    CACHE_BYTES = "postrider_cache_hit_bytes_total", Counter, Bytes, "Octets asked of the cache that lay there.";
+    CACHE_HELD = "postrider_cache_held_bytes", Gauge, Bytes, "Octets that lie in the cache, of store.cache.size.";
     MEMORY_IN_FLIGHT = "postrider_memory_in_flight_bytes", Gauge, Bytes, "Octets of message bodies held in memory, of limits.memory.";
     MEMORY_LIMIT = "postrider_memory_in_flight_limit_bytes", Gauge, Bytes, "Octets of message bodies that may be held in memory: limits.memory.";
     MEMORY_WAITING = "postrider_memory_waiting", Gauge, Count, "Takers that wait for memory.";
@@ -179,6 +183,7 @@ impl Metrics {
     /// All metrics in Prometheus' text format, those of the process as they are now.
     pub fn render(&self) -> String {
         process::record();
+        store::record();
         self.0.render()
     }
 

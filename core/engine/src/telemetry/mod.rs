@@ -5,6 +5,7 @@ pub mod http;
 mod log;
 pub mod metrics;
 mod process;
+mod store;
 
 pub use http::{Endpoints, Readiness};
 pub use log::{LogError, LogHandle, LogLayer, check_filter, init_log};

@@ -14,6 +14,7 @@ mod memory;
 mod name;
 mod s3;
 mod source;
+mod tally;
 
 pub use self::s3::{Refusal, S3Settings, S3Store};
 pub use cache::CachedStore;
@@ -21,6 +22,7 @@ pub use deadline::{deadline, until};
 pub use filesystem::FilesystemStore;
 pub use key::{BlobKey, KEY_LIMIT, Unique};
 pub use memory::{Fault, MemoryStore, Operation};
+pub use tally::{Repeat, Tally, tally};
 
 use std::{ops::Range, path::PathBuf, sync::Arc};
 

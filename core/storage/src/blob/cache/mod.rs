@@ -24,6 +24,7 @@ use self::{
 };
 use super::{
     BlobKey, BlobMeta, BlobSource, BlobStore, BlobStream, BlobWritten, CHUNK, beyond_end, blocking,
+    tally,
 };
 use crate::Error;
 
@@ -78,6 +79,11 @@ impl<S: BlobStore> CachedStore<S> {
         };
         // The first piece before anything is promised.
         let state = state.fill().await.ok()?;
+        if matches!(state.source, Source::Store(_)) {
+            tally().missed();
+        } else {
+            tally().hit(state.end - state.at);
+        }
         let chunks = stream::try_unfold(state, |state| async move {
             let mut state = match state.chunk.is_empty() && state.at < state.end {
                 true => state.fill().await?,
@@ -255,6 +261,7 @@ impl<S: BlobStore> BlobStore for CachedStore<S> {
         if let Some(chunks) = self.kept(key, &range).await {
             return Ok(chunks);
         }
+        tally().missed();
         let Some(size) = known(key).filter(|size| self.shelf.takes(*size)) else {
             return self.store.get(key, range).await;
         };
@@ -280,6 +287,7 @@ impl<S: BlobStore> BlobStore for CachedStore<S> {
                 None => None,
             };
             if kept.is_none() {
+                tally().missed();
                 missing.push((key, size));
             }
             read.push(kept.map(Ok));

@@ -21,7 +21,7 @@ use super::{
     SHARE, Tired,
     file::{self, Reading, Writing},
 };
-use crate::blob::{BlobKey, name::hex};
+use crate::blob::{BlobKey, name::hex, tally};
 
 /// Octets of a name's hash: enough that no two bodies meet.
 const NAME: usize = 16;
@@ -69,6 +69,7 @@ impl State {
         self.bodies.insert(name, (octets, self.clock));
         self.order.insert(self.clock, name);
         self.octets += octets;
+        tally().came(octets);
     }
 
     fn forget(&mut self, name: &Name) -> bool {
@@ -77,7 +78,14 @@ impl State {
         };
         self.order.remove(&at);
         self.octets -= octets;
+        tally().went(octets);
         true
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        tally().went(self.octets);
     }
 }
 

@@ -29,7 +29,10 @@ use super::{
     retry::{Failure, pause},
     sign::{Place, Signer},
 };
-use crate::{Error, blob::deadline};
+use crate::{
+    Error,
+    blob::{deadline, tally},
+};
 
 /// How long an operation is tried for which nobody said a deadline.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -232,6 +235,7 @@ pub(super) async fn wait(repeated: u32, failure: &Failure, until: Instant) -> bo
     if Instant::now() + pause >= until {
         return false;
     }
+    tally().repeated(failure.repeat());
     sleep(pause).await;
     true
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, blob::Repeat};
 
 /// The first pause; doubled each time.
 const FIRST: Duration = Duration::from_millis(50);
@@ -51,6 +51,20 @@ impl Failure {
             }
             Self::Broken(_) | Self::TimedOut => true,
             Self::Ours(_) => false,
+        }
+    }
+
+    /// What a repetition is counted as.
+    pub(super) fn repeat(&self) -> Repeat {
+        match self {
+            Self::Refused { status, code, .. } => match (status, code.as_str()) {
+                (_, "SlowDown") | (429 | 503, _) => Repeat::Busy,
+                (404, _) => Repeat::Late,
+                (400..500, _) => Repeat::Spoiled,
+                _ => Repeat::Failed,
+            },
+            Self::TimedOut => Repeat::TimedOut,
+            Self::Broken(_) | Self::Ours(_) => Repeat::Broken,
         }
     }
 
@@ -139,6 +153,22 @@ mod tests {
         ] {
             assert!(!failure.may_pass(), "{failure:?}");
             assert!(matches!(failure.into_error(), Error::Unavailable(_)));
+        }
+    }
+
+    #[test]
+    fn repetitions_are_counted_by_what_went_wrong() {
+        for (failure, repeat) in [
+            (refused(503, "SlowDown"), Repeat::Busy),
+            (refused(503, ""), Repeat::Busy),
+            (refused(429, "TooManyRequests"), Repeat::Busy),
+            (refused(500, "InternalError"), Repeat::Failed),
+            (refused(400, "BadDigest"), Repeat::Spoiled),
+            (refused(404, "NoSuchKey"), Repeat::Late),
+            (Failure::Broken(String::new()), Repeat::Broken),
+            (Failure::TimedOut, Repeat::TimedOut),
+        ] {
+            assert_eq!(failure.repeat(), repeat, "{failure:?}");
         }
     }
 
