@@ -53,7 +53,7 @@ class Cluster:
 
     def __exit__(self, *failure):
         for (host, name), program in self.programs.items():
-            if failure and failure[0]:
+            if failure and failure[0] and program.log_path.exists():
                 print(f"----- the log of {name} on {host}\n{lib.tail(program.log(), 15)}\n-----")
             program.__exit__()
 
@@ -255,7 +255,7 @@ def check_nginx_through(server):
     through(server, Nginx)
 
 
-def check_strangers(server):
+def check_attack_34_strangers(server):
     """who is not the proxy cannot claim to be somebody else, and the proxy's address gets nowhere without a header; counted"""
     with Cluster(server, "strangers", "behind-proxy.toml") as cluster:
         smtp = cluster.port("mail1", 25)

@@ -55,6 +55,17 @@ def check_verify(server):
     folder = installed(server, "verify")
     units = [it for it in sorted(folder.iterdir()) if it.suffix in {".service", ".socket"}]
     equal(len(units), 7, "units")
+    # Two generations, as sockets.conf says it.
+    sockets = (folder / "sockets.conf").read_text()
+    template = folder / "postrider-imapd@.service"
+    template.write_text((folder / "postrider-imapd.service").read_text())
+    (folder / f"{template.name}.d").mkdir()
+    (folder / f"{template.name}.d" / "sockets.conf").write_text(sockets)
+    socket = folder / "postrider-imapd.socket"
+    socket.write_text(socket.read_text().replace("[Socket]\n", "[Socket]\nService=postrider-imapd@1.service\n"))
+    units.append(folder / "postrider-imapd@1.service")
+    # Else systemd takes O_NONBLOCK from the socket of the old generation, whose threads then wait in accept(2) and serve nobody.
+    contains(sockets.splitlines(), "NonBlocking=yes", "sockets.conf")
     said = run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units], home=folder)
     # Of the machine's own units, which are pulled in, there may be anything to say.
     equal([line for line in said.splitlines() if "postrider" in line], [], "what it says")
@@ -80,14 +91,11 @@ def check_sockets_are_those_of_the_example(server):
     example = (ROOT / "examples" / "postrider.toml").read_text()
     for unit in UNITS.glob("*.socket"):
         found = re.findall(r"^ListenStream=(.*)$", unit.read_text(), flags=re.M)
-        true(len(found) > 2, f"sockets of {unit.name}")
+        true(len(found) > 1, f"sockets of {unit.name}")
         for address in found:
             if address.startswith("127.0.0.1:209"):
                 continue
             wanted = f'bind = "{address}"' if address.startswith("/") else f'bind = ["0.0.0.0:{address}", "[::]:{address}"]'
-            if address == "110":
-                # POP3 in clear is not in the example: nobody should begin with it.
-                continue
             contains(example, wanted, f"examples/postrider.toml, for {unit.name}")
 
 
