@@ -8,6 +8,7 @@ import smtplib
 import socket
 import threading
 import time
+import urllib.request
 
 import lib
 from daemons import imap_greeted, login
@@ -120,6 +121,37 @@ def check_watchdog(server):
         time.sleep(1.5)
         imapd.stop()
     true(not any("WATCHDOG" in word for word in manager.heard()[before:]), "a watchdog for another process was told")
+
+
+def check_watchdog_of_a_thread_that_hangs(server):
+    """one thread hangs and all else goes on: the watchdog is silent, and hears again when the thread goes on"""
+    manager = Manager(str(server.dir / "hung"))
+    shared = listening("imaps")
+    given = {"NOTIFY_SOCKET": str(server.dir / "hung"), "WATCHDOG_USEC": "8000000"}
+    with daemon(server, "hung-server", sockets=[shared], **given) as (imapd, _):
+        imapd.start()
+        manager.wait_for("alive", WATCHDOG="1")
+        # What another process can do to a socket that it shares: whoever has accepted a connection then waits in accept(2) for the next.
+        shared[1].setblocking(True)
+        with socket.create_connection(shared[1].getsockname(), timeout=PATIENCE):
+            eventually(lambda: '"not alive' in imapd.log(), "it notices", PATIENCE)
+            contains(imapd.log(), "arbiters do not answer", "who does not answer")
+        before = len(manager.heard())
+        time.sleep(6)
+        equal(manager.heard()[before:], [], "words while a thread hangs")
+        # Others would have called it alive.
+        live = urllib.request.urlopen(f"http://127.0.0.1:{imapd.port['metrics']}/health/live", timeout=PATIENCE)
+        equal(live.status, 200, "health/live")
+        shared[1].setblocking(False)
+
+        def alive():
+            # Each connection lets one thread go on.
+            socket.create_connection(shared[1].getsockname(), timeout=PATIENCE).close()
+            return any("WATCHDOG" in word for word in manager.heard()[before:])
+
+        eventually(alive, "alive again", PATIENCE)
+        contains(imapd.log(), "alive again", "log")
+        imapd.stop()
 
 
 def check_nobody_hears(server):
