@@ -4,11 +4,15 @@
 
 #![allow(clippy::missing_panics_doc)]
 
-use std::{io::Write, ops::Range, sync::Arc};
+mod material;
+mod ranges;
+
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future};
 
+use self::material::{Random, SpoolFile, pattern};
 use super::{BlobBody, BlobKey, BlobMeta, BlobSource, BlobStore, BlobWritten, CHUNK, Unique};
 use crate::{Error, index::Timestamp};
 
@@ -28,9 +32,9 @@ where
     what_is_put_comes_back(store).await;
     odd_names_keep_apart(store).await;
     big_bodies_of_both_sources(store).await;
-    ranges(store).await;
+    ranges::ranges(store).await;
     many_at_once(store).await;
-    random_ranges(store).await;
+    ranges::random_ranges(store).await;
     wrong_octets_leave_nothing(store).await;
     missing_bodies(store).await;
     deleting_twice(store).await;
@@ -94,62 +98,6 @@ fn meta(mailbox: &str) -> BlobMeta {
 
 fn memory(octets: impl Into<Bytes>) -> BlobSource {
     source(b"", BlobBody::Memory(octets.into()))
-}
-
-/// Octets that look random and are the same each time.
-fn pattern(octets: usize, seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
-    let mut all = Vec::with_capacity(octets + 8);
-    while all.len() < octets {
-        all.extend_from_slice(&random.next().to_le_bytes());
-    }
-    all.truncate(octets);
-    all
-}
-
-/// A spool file of these octets, gone when dropped.
-struct SpoolFile(std::path::PathBuf);
-
-impl SpoolFile {
-    fn new(octets: &[u8]) -> Self {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).expect("the system has random octets");
-        let name = format!("postrider-contract-{:x}", u64::from_le_bytes(random));
-        let path = std::env::temp_dir().join(name);
-        let mut file = std::fs::File::create_new(&path).expect("the temporary folder is writable");
-        file.write_all(octets)
-            .expect("the temporary folder has room");
-        Self(path)
-    }
-
-    fn body(&self, octets: usize) -> BlobBody {
-        BlobBody::File {
-            path: self.0.clone(),
-            octets: octets as u64,
-        }
-    }
-}
-
-impl Drop for SpoolFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// xorshift64*: seeds stand in the checks, so a failure repeats itself.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % (limit as u64 + 1)).expect("at most limit")
-    }
 }
 
 async fn put(store: &dyn BlobStore, mailbox: &str, source: BlobSource) -> BlobKey {
@@ -313,74 +261,6 @@ async fn many_at_once(store: &dyn BlobStore) {
     let found: Vec<_> = read.into_iter().flatten().collect();
     assert_eq!(found, bodies, "in the order they were asked for");
     assert_eq!(store.get_all(Vec::new()).await, Ok(Vec::new()));
-}
-
-async fn ranges(store: &dyn BlobStore) {
-    let octets = pattern(3 * CHUNK + 5, 2);
-    let size = octets.len() as u64;
-    let key = put(store, "INBOX", memory(octets.clone())).await;
-    for range in [
-        0..0,
-        0..1,
-        5..5,
-        size..size,
-        size - 1..size,
-        0..CHUNK as u64,
-        1..CHUNK as u64 + 2,
-    ] {
-        let expected = octets[range.start as usize..range.end as usize].to_vec();
-        assert_eq!(
-            read(store, &key, range.clone()).await,
-            Ok(expected),
-            "{range:?}"
-        );
-    }
-    for range in [
-        0..size + 1,
-        size..size + 1,
-        size + 1..size + 1,
-        0..u64::MAX,
-        u64::MAX..u64::MAX,
-    ] {
-        assert!(
-            matches!(
-                read(store, &key, range.clone()).await,
-                Err(Error::Corrupt(_))
-            ),
-            "{range:?}"
-        );
-    }
-    #[allow(clippy::reversed_empty_ranges)]
-    let backwards = 5..4;
-    assert!(matches!(
-        read(store, &key, backwards).await,
-        Err(Error::Corrupt(_))
-    ));
-}
-
-async fn random_ranges(store: &dyn BlobStore) {
-    let mut random = Random(3);
-    for seed in 10..16 {
-        let octets = pattern(random.below(5 * CHUNK), seed);
-        let prefix = random.below(octets.len());
-        let (prefix, body) = octets.split_at(prefix);
-        let key = put(
-            store,
-            "INBOX",
-            source(prefix, BlobBody::Memory(body.to_vec().into())),
-        )
-        .await;
-        for _ in 0..20 {
-            let end = random.below(octets.len());
-            let start = random.below(end);
-            let found = read(store, &key, start as u64..end as u64).await;
-            assert!(
-                found.as_deref() == Ok(&octets[start..end]),
-                "seed {seed}: {start}..{end} of {}",
-                octets.len()
-            );
-        }
-    }
 }
 
 async fn wrong_octets_leave_nothing(store: &dyn BlobStore) {
