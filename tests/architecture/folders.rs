@@ -1,6 +1,7 @@
 //! What lies where: the top of the repository, and how long a file may be.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::source::{none, root, sources};
 
@@ -88,4 +89,39 @@ fn no_file_is_longer_than_can_be_read() {
         assert!(reason.len() > 20, "{path}: say what holds it together");
     }
     none(problems, "Files above 500 lines:");
+}
+
+/// Files of ours under a folder, but for what a build leaves behind.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a readable folder") {
+        let entry = entry.expect("a readable folder");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().expect("a readable folder");
+        if name.starts_with('.') || LEFT_BEHIND.contains(&name.as_str()) {
+            continue;
+        }
+        match kind.is_dir() {
+            true => files(&entry.path(), found),
+            false if kind.is_file() => found.push(entry.path()),
+            false => {}
+        }
+    }
+}
+
+#[test]
+fn no_merge_was_left_half_done() {
+    let markers = ["<".repeat(7) + " ", ">".repeat(7) + " "];
+    let mut all = Vec::new();
+    files(&root(), &mut all);
+    assert!(all.len() > 500, "{} files", all.len());
+    let mut problems = Vec::new();
+    for path in all {
+        let text = fs::read(&path).expect("a readable file");
+        let text = String::from_utf8_lossy(&text);
+        let marked = |line: &str| markers.iter().any(|it| line.starts_with(it.as_str()));
+        if let Some(at) = text.lines().position(marked) {
+            problems.push(format!("{}:{}", path.display(), at + 1));
+        }
+    }
+    none(problems, "Both sides of a merge are still there:");
 }
