@@ -81,6 +81,9 @@ pub enum Command {
     /// Bring mail of another server into an account.
     #[command(subcommand, arg_required_else_help = true)]
     Import(ImportCommand),
+    /// Write an account's mail for another server.
+    #[command(subcommand, arg_required_else_help = true)]
+    Export(ExportCommand),
     /// Compare index and store: name what is missing or left over on either side.
     ///
     /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
@@ -119,6 +122,28 @@ pub enum ImportCommand {
         /// Where a mailbox has mail with UIDs of its own, add the messages behind it with new UIDs.
         #[arg(long)]
         merge: bool,
+    },
+}
+
+/// What to write.
+#[derive(Debug, Subcommand)]
+pub enum ExportCommand {
+    /// Write a Maildir as Dovecot keeps it, so that clients need not fetch anything again.
+    ///
+    /// UIDVALIDITY and UIDs (dovecot-uidlist), flags and keywords (dovecot-keywords), dates, subscriptions and POP3 unique-ids stay what they are. The
+    /// folder must be empty, or hold an earlier export of the same account, which is brought up to date: what came is written, what went is removed.
+    /// It can be stopped at any time, and goes on where it was. Files belong to who runs this; give them to the user that Dovecot reads mail as.
+    ///
+    /// What a Maildir cannot hold is named, and then the exit status is 1: more than 26 keywords of a mailbox, a dot in the name of a mailbox
+    /// (written as "_"), a body that the store has not.
+    #[command(
+        after_help = "Examples:\n  postrider export maildir ada@example.com ./ada/Maildir\n  chown -R vmail: ./ada"
+    )]
+    Maildir {
+        /// The address of the account.
+        email: String,
+        /// The folder; it is made if it is not there.
+        dir: PathBuf,
     },
 }
 

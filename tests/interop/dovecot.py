@@ -372,6 +372,102 @@ def check_killed(server):
     contains(server.control("fsck"), "they agree", "fsck")
 
 
+def files(tree):
+    """Every file of a tree with its time and octets; not what tells whose export it is."""
+    found = {}
+    for path in sorted(Path(tree).rglob("*")):
+        if path.is_file() and path.name != "postrider-export":
+            found[str(path.relative_to(tree))] = (path.stat().st_mtime_ns if path.parent.name in ("cur", "new") else 0, path.read_bytes())
+    return found
+
+
+def check_export(server):
+    """an export is opened by Dovecot with all numbers; export, import, export makes the same tree; what changes is brought up to date"""
+    account = server.account("mia")
+    with Dovecot(server.dir / "dovecot-export") as dovecot:
+        fill(dovecot, "mia")
+        with dovecot.pop3("mia") as client:
+            client.stat()
+        numbered = dovecot.tree("mia") / "dovecot-uidlist"
+        numbered.write_bytes(re.sub(rb"\n2 ", b"\n2 Pof-courier-2 ", numbered.read_bytes()))
+        bring(server, dovecot.tree("mia"), account)
+        first = server.dir / "export-1"
+        server.control("export", "maildir", account.email, first)
+        written = files(first)
+        report = json.loads(server.control("export", "maildir", account.email, first, "--json"))
+        equal((report["written"], report["removed"]), (0, 0), "a second export")
+        equal(files(first), written, "the tree after it")
+        second_account = server.account("mia")
+        bring(server, first, second_account)
+        second = server.dir / "export-2"
+        server.control("export", "maildir", second_account.email, second)
+        equal(sorted(files(second)), sorted(written), "names of the second tree")
+        equal(files(second), written, "the second tree")
+        # Dovecot serves it.
+        tree = dovecot.tree("exported")
+        shutil.copytree(first, tree)
+        for path in [tree, *tree.rglob("*")]:
+            os.chown(path, *dovecot.owner)
+        compare(server, dovecot, "exported", account, "Dovecot over the export")
+        with dovecot.imap("exported") as client:
+            answer(client.append("INBOX", None, None, letter(50)))
+        contains(server.control("export", "maildir", account.email, tree, code=1), "another program", "a tree in use")
+        # What changes here changes there.
+        with account.imap() as client:
+            answer(client.select("INBOX"))
+            answer(client.uid("STORE", "1", "+FLAGS", r"(\Flagged new-one)"))
+            answer(client.uid("STORE", "2", "+FLAGS", r"(\Deleted)"))
+            answer(client.expunge())
+            answer(client.append("INBOX", None, None, letter(51)))
+        report = json.loads(server.control("export", "maildir", account.email, first, "--json"))
+        equal((report["written"], report["removed"]), (1, 2), "what changed")
+        again = dovecot.tree("again")
+        shutil.copytree(first, again)
+        for path in [again, *again.rglob("*")]:
+            os.chown(path, *dovecot.owner)
+        compare(server, dovecot, "again", account, "Dovecot over the export of what changed")
+    foreign = server.folder("foreign")
+    (foreign / "precious").write_text("x")
+    contains(server.control("export", "maildir", account.email, foreign, code=1), "not empty", "a foreign folder")
+    equal([it.name for it in foreign.iterdir()], ["precious"], "a foreign folder")
+    contains(server.control("export", "maildir", second_account.email, first, code=1), "another account", "another's export")
+
+
+def check_export_killed(server):
+    """an export that is killed again and again is the same in the end; more keywords than letters, and dots, are named"""
+    account = server.account("kim")
+    account.deliver(*(letter(number) for number in range(1, 4)))
+    with account.imap() as client:
+        answer(client.select("INBOX"))
+        for _ in range(150):
+            answer(client.uid("COPY", "1:3", "Archive"))
+    whole = server.dir / "export-whole"
+    server.control("export", "maildir", account.email, whole)
+    tree = server.dir / "export-killed"
+    command = [lib.binary(), "--config", server.config, "export", "maildir", account.email, tree]
+    dice, killed = random.Random(3), 0
+    for _ in range(100):
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=lib.environment(server.dir))
+        try:
+            run.wait(timeout=dice.uniform(0.05, 0.4))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            killed += 1
+            continue
+        equal(run.returncode, 0, "exit code of the export that came to its end")
+        break
+    true(killed > 0, "nothing was killed")
+    server.control("export", "maildir", account.email, tree)
+    equal(files(tree), files(whole), f"the tree after {killed} kills")
+    with account.imap() as client:
+        answer(client.create("v1.0"))
+        answer(client.select("INBOX"))
+        answer(client.uid("STORE", "1", "+FLAGS", "(" + " ".join(f"k{number}" for number in range(30)) + ")"))
+    report = json.loads(server.control("export", "maildir", account.email, tree, "--json", code=1))
+    equal(len(report["left_out"]), 5, "four keywords and a dot")
+
+
 def check_nasty(server):
     """what cannot be taken is named, and all else comes"""
     account = server.account("bob")

@@ -3,6 +3,7 @@
 mod alias;
 mod check_config;
 mod domain;
+mod export;
 mod fsck;
 mod import;
 mod ldap;
@@ -48,6 +49,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Alias(command) => block_on(alias::run(&place, command)),
         Command::Ldap(command) => block_on(ldap::run(&place, command)),
         Command::Import(command) => block_on(import::run(&place, command, output)),
+        Command::Export(command) => block_on(export::run(&place, command, output)),
         Command::Fsck(arguments) => block_on(fsck::run(&place, &arguments)),
     };
     let done = done.map_err(|failure| match (&place, explicit) {
