@@ -10,6 +10,7 @@ mod house;
 mod pressure;
 mod real;
 mod server;
+mod signed;
 mod upload;
 
 use std::sync::Arc;

@@ -6,6 +6,8 @@ use postrider_storage::Error;
 use postrider_storage::blob::{BlobStore, S3Settings, S3Store, contract};
 
 use crate::house::{ADA, Running, message};
+use crate::server::encode;
+use crate::signed::ask;
 use crate::{octets, pass_the_contract, put, read};
 
 fn variable(name: &str) -> String {
@@ -60,6 +62,74 @@ async fn attack_47_real_store_needs_to_grant_no_more_than_get_put_and_delete() {
         ));
         assert_eq!(store.delete(&key).await, Ok(()));
     }
+}
+
+/// The version ids of an object and its marks of deletion, by the owner's listing.
+async fn versions(owner: &S3Settings, key: &str) -> Vec<String> {
+    let query = format!("prefix={}&versions=", encode(key, false));
+    let (status, body) = ask(owner, "GET", "", &query, "").await;
+    assert_eq!(status, 200, "{body}");
+    let ids = body.split("<VersionId>").skip(1);
+    ids.filter_map(|it| Some(it.split_once('<')?.0.to_owned()))
+        .collect()
+}
+
+/// The keys that a server has, in the hands of somebody who wants to destroy: nothing they may do takes a body away for good.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real store, which tests/run starts"]
+async fn attack_47_a_stolen_key_cannot_delete_versions() {
+    let (owner, stolen) = (settings(""), settings("LIMITED_"));
+    let store = S3Store::open(&stolen).expect("good settings");
+    let all = octets(2000);
+    let (key, written) = put(&store, &all).await;
+    written.expect("it may");
+    let first = versions(&owner, key.as_str()).await;
+    assert_eq!(first.len(), 1, "the bucket keeps versions: {first:?}");
+
+    // What it may: hide the body, and put another in its place.
+    let (status, body) = ask(&stolen, "DELETE", key.as_str(), "", "").await;
+    assert_eq!(status, 204, "{body}");
+    let (status, body) = ask(&stolen, "PUT", key.as_str(), "", "spoiled").await;
+    assert_eq!(status, 200, "{body}");
+    let before = versions(&owner, key.as_str()).await;
+    assert_eq!(
+        before.len(),
+        3,
+        "the body, the mark of its deletion, what was put over it: {before:?}"
+    );
+    assert!(before.contains(&first[0]), "{before:?}");
+
+    // What it may not: every way to have fewer versions.
+    for id in &before {
+        let query = format!("versionId={}", encode(id, false));
+        let (status, body) = ask(&stolen, "DELETE", key.as_str(), &query, "").await;
+        assert_eq!(status, 403, "version {id}: {body}");
+    }
+    let suspended = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Suspended</Status></VersioningConfiguration>";
+    let expire = "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule><ID>all</ID><Prefix></Prefix><Status>Enabled</Status>\
+        <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>";
+    for (method, query, body) in [
+        ("PUT", "versioning=", suspended),
+        ("PUT", "lifecycle=", expire),
+        (
+            "PUT",
+            "policy=",
+            "{\"Version\": \"2012-10-17\", \"Statement\": []}",
+        ),
+        ("DELETE", "policy=", ""),
+        ("DELETE", "", ""),
+        ("GET", "versions=", ""),
+    ] {
+        let (status, said) = ask(&stolen, method, "", query, body).await;
+        assert_eq!(status, 403, "{method} {query}: {said}");
+    }
+    assert_eq!(versions(&owner, key.as_str()).await, before);
+
+    // And the owner has the body as it was.
+    let query = format!("versionId={}", encode(&first[0], false));
+    let (status, body) = ask(&owner, "GET", key.as_str(), &query, "").await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body, String::from_utf8_lossy(&all));
 }
 
 #[test]

@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::bucket::{Bucket, Object};
 use self::http::{Request, Response};
+pub use self::signature::{encode, hex};
 
 pub const ACCESS: &str = "AKIATEST";
 pub const SECRET: &str = "secret/+secret";

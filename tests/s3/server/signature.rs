@@ -100,7 +100,7 @@ fn query(text: &str) -> String {
 }
 
 /// Everything but unreserved characters (RFC 3986 section 2.3) is encoded.
-fn encode(text: &str, is_path: bool) -> String {
+pub fn encode(text: &str, is_path: bool) -> String {
     let mut encoded = String::new();
     for octet in text.bytes() {
         match octet {
