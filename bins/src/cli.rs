@@ -84,6 +84,19 @@ pub enum Command {
     /// Write an account's mail for another server.
     #[command(subcommand, arg_required_else_help = true)]
     Export(ExportCommand),
+    /// Copy a whole server to another database and store, as from the embedded default to PostgreSQL and S3.
+    ///
+    /// Domains, users with their hashes, quotas and retention, aliases, entries of the directory, mailboxes with UIDVALIDITY, UIDs and modification
+    /// sequences, messages with flags, keywords and dates, what POP3 knows, subscriptions, and bodies under the same names: clients notice nothing.
+    /// At the end both sides are read and compared.
+    ///
+    /// Stop the server that is copied from: what changes meanwhile is noticed, and then the copy is refused. The target's database must be empty, or
+    /// hold what an earlier run of the same copy left, which this one goes on with. Deleted mail that could be brought back is not copied.
+    #[command(
+        after_help = "Example:\n  postrider copy --from embedded.toml --to /etc/postrider/postrider.toml\n\n\
+            where embedded.toml has one line: data_dir = \"/srv/postrider-data\""
+    )]
+    Copy(CopyArgs),
     /// Compare index and store: name what is missing or left over on either side.
     ///
     /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
@@ -145,6 +158,17 @@ pub enum ExportCommand {
         /// The folder; it is made if it is not there.
         dir: PathBuf,
     },
+}
+
+/// What to copy where.
+#[derive(Args, Debug)]
+pub struct CopyArgs {
+    /// Configuration of the server that is copied from.
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+    /// Configuration of the server that is copied to.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
 }
 
 /// How to compare.

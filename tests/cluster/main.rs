@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod directory;
+mod moving;
 mod pressure;
 mod rounds;
 mod site;

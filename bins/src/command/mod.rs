@@ -2,6 +2,7 @@
 
 mod alias;
 mod check_config;
+mod copy;
 mod domain;
 mod export;
 mod fsck;
@@ -50,6 +51,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Ldap(command) => block_on(ldap::run(&place, command)),
         Command::Import(command) => block_on(import::run(&place, command, output)),
         Command::Export(command) => block_on(export::run(&place, command, output)),
+        Command::Copy(arguments) => block_on(copy::run(&arguments, output)),
         Command::Fsck(arguments) => block_on(fsck::run(&place, &arguments)),
     };
     let done = done.map_err(|failure| match (&place, explicit) {

@@ -4,17 +4,20 @@
 //! | --- | --- |
 //! | [`Import`] | takes a Maildir++ as Dovecot keeps it into an account |
 //! | [`Export`] | writes an account as such a tree |
+//! | [`Copy`] | copies everything to another index and store |
 //! | [`maildir`] | the files of such a tree |
 //!
 //! **Invariants.** A body lies in the store before a row names it (I2). Everything can be stopped at any moment and run again: it goes on where it
 //! was, loses nothing and doubles nothing.
 
+mod copy;
 mod export;
 mod import;
 pub mod maildir;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{Copy, CopyError, CopyReport, Site};
 pub use export::{Export, ExportError, ExportReport};
 pub use import::{Import, ImportError, ImportReport, Imported, Merge};
 

@@ -3,9 +3,9 @@
 //! **Bounds.** Names of domains, addresses and hashes: 255 octets. Sizes and quotas: 2^63 - 1 octets.
 
 use super::{
-    Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, NAME_LIMIT,
-    NewEntry, PLACED_AT_ONCE, PlaceMailbox, PlaceMessages, PlacedMessage, Repeat, Retention,
-    Timestamp, UNIQUE_ID_LIMIT, Uid,
+    Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, Mailbox,
+    NAME_LIMIT, NewEntry, PLACED_AT_ONCE, PlaceMailbox, PlaceMessages, PlacedMessage, Repeat,
+    Retention, Timestamp, UNIQUE_ID_LIMIT, Uid,
 };
 use crate::Error;
 
@@ -217,6 +217,25 @@ pub(super) fn numbers(change: &PlaceMailbox) -> Result<(), Error> {
     match good {
         true => Ok(()),
         false => Err(Error::Invalid("not the numbers of a mailbox")),
+    }
+}
+
+/// What is done with a mailbox that is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Placing {
+    /// It gets the numbers from elsewhere.
+    Settle,
+    /// It has them already, and they only rise.
+    Raise,
+}
+
+/// What is done with a mailbox that is there. One that nothing ever happened to may have the same UIDVALIDITY by chance.
+pub(super) fn placing(found: &Mailbox, change: &PlaceMailbox) -> Result<Placing, Error> {
+    let same = found.uid_validity == change.uid_validity;
+    match found.uid_next.0 == 1 {
+        true if !same || found.highest_modseq.0 == 1 => Ok(Placing::Settle),
+        _ if same => Ok(Placing::Raise),
+        _ => Err(Error::Exists("mailbox")),
     }
 }
 

@@ -123,6 +123,15 @@ async fn a_mailbox_keeps_its_numbers(home: Home) {
         keywords.expect("reads work").keywords,
         ["$Junk", "later", "more"]
     );
+    // One that nothing happened to has the same by chance.
+    let trash = home.index.mailbox(home.account, "Trash").await;
+    let trash = trash.expect("reads work").expect("there");
+    let own = PlaceMailbox {
+        uid_validity: trash.uid_validity,
+        ..home.place("Trash")
+    };
+    assert_eq!(home.placed(own).await, Ok(trash.id));
+    assert_eq!(home.mailbox(trash.id).await.created, later(-9));
     // What comes later has another UIDVALIDITY than all that came.
     let high = PlaceMailbox {
         uid_validity: UidValidity(3_000_000_000),

@@ -27,9 +27,10 @@ impl State {
         let same = self.named(change.account, &change.name);
         let same = same.map(|it| it.mailbox.clone());
         let (id, new) = match same {
-            Some(it) if it.uid_validity == change.uid_validity => (it.id, false),
-            Some(it) if it.uid_next == Uid(1) => (it.id, true),
-            Some(_) => return Err(Error::Exists("mailbox")),
+            Some(it) => (
+                it.id,
+                check::placing(&it, change)? == check::Placing::Settle,
+            ),
             None => {
                 self.make_parents(change.account, &change.name, 1, change.created)?;
                 let id = self.insert_mailbox(change.account, &change.name, None, change.created)?;

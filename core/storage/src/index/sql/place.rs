@@ -29,15 +29,13 @@ pub(super) fn mailbox(conn: &mut Conn, change: &PlaceMailbox) -> Result<Outcome,
     check::numbers(change)?;
     account::existing(conn, change.account)?;
     let id = match mailbox::by_name(conn, change.account, &change.name)? {
-        Some(found) if found.uid_validity == change.uid_validity => {
-            raise(conn, &found, change)?;
+        Some(found) => {
+            match check::placing(&found, change)? {
+                check::Placing::Raise => raise(conn, &found, change)?,
+                check::Placing::Settle => settle(conn, &found, change)?,
+            }
             found.id
         }
-        Some(found) if found.uid_next.0 == 1 => {
-            settle(conn, &found, change)?;
-            found.id
-        }
-        Some(_) => return Err(Error::Exists("mailbox").into()),
         None => {
             name::make_parents(conn, change.account, &change.name, 1, change.created)?;
             let id = name::insert(conn, change.account, &change.name, None, change.created)?;

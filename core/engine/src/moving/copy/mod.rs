@@ -1,0 +1,206 @@
+//! Copies a whole server to another index and store: domains, accounts with their hashes, quotas and retentions, aliases, entries of the directory,
+//! mailboxes with UIDVALIDITY, UIDs and modification sequences, messages with flags, keywords, dates and what POP3 knows of them, subscriptions,
+//! and bodies under the same keys.
+//!
+//! The server that is copied from must not run: what changes meanwhile is noticed at the end, and then the copy is not good. The target holds
+//! nothing, or what an earlier run of the same copy left; a lease in its index says which. At the end both are read and compared.
+//!
+//! Not copied: what was expunged and could be brought back, bodies that no message names, and what a directory will say again
+//! at its next synchronisation.
+//!
+//! **Invariants.** Messages come in the order of their UIDs and no other program writes the target, so what is below `UIDNEXT` has come: a run that was
+//! killed loses nothing and doubles nothing.
+//! **Bounds.** [`AT_ONCE`] bodies at a time, of [`IN_FLIGHT`] octets together but for one that is larger.
+
+mod account;
+mod verify;
+
+use std::sync::Arc;
+
+use postrider_storage::Error;
+use postrider_storage::index::{
+    AddAlias, AddDomain, Change, Index, Outcome, SetDomainActive, TakeLease, Timestamp,
+};
+use sha2::{Digest, Sha256};
+
+use super::Watch;
+use crate::blob::BlobPool;
+use crate::clock;
+
+/// Bodies that are copied at a time.
+const AT_ONCE: usize = 16;
+/// Octets of the bodies that are copied at a time.
+const IN_FLIGHT: u32 = 128 << 20;
+/// The lease that says which copy a target belongs to.
+const LEASE: &str = "copy";
+/// A thousand years, in microseconds.
+const LONG: i64 = 1_000 * 365 * 86_400_000_000;
+
+/// An index and its store.
+#[derive(Clone)]
+pub struct Site {
+    /// The index.
+    pub index: Arc<dyn Index>,
+    /// The store.
+    pub blobs: BlobPool,
+}
+
+/// A copy of one site to another.
+pub struct Copy {
+    from: Site,
+    to: Site,
+    /// Who copies: the same for every run of the same copy.
+    holder: String,
+}
+
+/// Why a copy did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The target is somebody's.
+    #[error("the target holds other data already")]
+    Occupied,
+    /// Another copy of the same is under way, or was begun from somewhere else.
+    #[error("the target belongs to a copy from somewhere else")]
+    Other,
+    /// What was read at the end is not what was copied.
+    #[error("the copy differs from its source: {0}")]
+    Differs(String),
+    /// Trouble of an index or a store.
+    #[error(transparent)]
+    Storage(#[from] Error),
+}
+
+/// What a copy brought.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CopyReport {
+    /// Domains that are there now.
+    pub domains: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Aliases.
+    pub aliases: u64,
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Messages, and how many of them an earlier run had brought.
+    pub messages: u64,
+    /// Of these, messages that were there before this run.
+    pub before: u64,
+    /// Octets of the bodies that were copied now.
+    pub octets: u64,
+}
+
+impl Copy {
+    /// From one site to another; `source` names the one copied from, the same way each time.
+    pub fn new(from: Site, to: Site, source: &str) -> Self {
+        let digest = Sha256::digest(source.as_bytes());
+        let mark: String = digest[..8].iter().map(|it| format!("{it:02x}")).collect();
+        Self {
+            from,
+            to,
+            holder: format!("copy of {mark}"),
+        }
+    }
+
+    /// Copies everything and compares it.
+    ///
+    /// # Errors
+    /// [`CopyError`]. What was copied until then stays, and the next run goes on, unless the source was written meanwhile.
+    pub async fn run(&self, watch: &dyn Watch) -> Result<CopyReport, CopyError> {
+        self.claim().await?;
+        let mut report = CopyReport::default();
+        let accounts = self.from.index.accounts(None).await?;
+        let mut total = 0;
+        for account in &accounts {
+            let mailboxes = self.from.index.mailboxes(account.id).await?;
+            total += mailboxes
+                .iter()
+                .map(|it| u64::from(it.messages))
+                .sum::<u64>();
+        }
+        watch.total(total);
+        self.domains().await?;
+        for account in &accounts {
+            self.account(account, watch, &mut report).await?;
+        }
+        self.aliases().await?;
+        // An account that is switched off or whose domain is may be copied all the same; that comes last.
+        for domain in self.from.index.domains().await? {
+            if !domain.active {
+                let (name, active) = (domain.name, false);
+                let off = SetDomainActive { name, active };
+                self.change(Change::SetDomainActive(off)).await?;
+            }
+        }
+        self.verify(&mut report).await?;
+        // From now on it is a server of its own.
+        self.lease(self.holder.clone(), clock::now()).await?;
+        Ok(report)
+    }
+
+    /// Takes an empty target, or one that an earlier run took.
+    async fn claim(&self) -> Result<(), CopyError> {
+        let index = &self.to.index;
+        let empty = index.domains().await?.is_empty() && index.accounts(None).await?.is_empty();
+        let until = Timestamp(clock::now().0.saturating_add(LONG));
+        if !empty {
+            // Somebody who cannot hold it learns whether anybody does.
+            match self.lease("nobody".to_owned(), Timestamp(0)).await {
+                Ok(()) => return Err(CopyError::Occupied),
+                Err(CopyError::Other) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.lease(self.holder.clone(), until).await
+    }
+
+    async fn lease(&self, holder: String, until: Timestamp) -> Result<(), CopyError> {
+        let lease = TakeLease {
+            name: LEASE.to_owned(),
+            holder,
+            until,
+            now: clock::now(),
+        };
+        match self.change(Change::TakeLease(lease)).await {
+            Ok(_) => Ok(()),
+            Err(Error::Exists("lease")) => Err(CopyError::Other),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn domains(&self) -> Result<(), CopyError> {
+        for domain in self.from.index.domains().await? {
+            if domain.transport != "virtual:" || domain.company.is_some() {
+                let what = format!("{} has a transport or a company of its own", domain.name);
+                return Err(CopyError::Differs(what));
+            }
+            let add = AddDomain {
+                name: domain.name,
+                auth: domain.auth,
+                ldap_base_dn: domain.ldap_base_dn,
+                now: domain.created,
+            };
+            self.once(Change::AddDomain(add)).await?;
+        }
+        Ok(())
+    }
+
+    async fn aliases(&self) -> Result<(), CopyError> {
+        for alias in self.from.index.aliases(None).await? {
+            self.once(Change::AddAlias(AddAlias { alias })).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a change of the target that an earlier run may have made.
+    async fn once(&self, change: Change) -> Result<(), Error> {
+        match self.change(change).await {
+            Ok(_) | Err(Error::Exists(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn change(&self, change: Change) -> Result<Outcome, Error> {
+        let outcome = self.to.index.apply(vec![change]).await.pop();
+        outcome.unwrap_or_else(|| Err(Error::Corrupt("a change without an outcome".to_owned())))
+    }
+}

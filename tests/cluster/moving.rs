@@ -1,0 +1,145 @@
+//! From the embedded default to PostgreSQL and a bucket, and back: an account is the same Maildir before and after, whatever was killed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use postrider_tests::daemon::{House, program};
+use postrider_tests::postgres::{FAST, Process};
+
+use crate::server::{ACCESS, BUCKET, REGION, SECRET, Server};
+
+const ADA: &str = "ada@move.test";
+
+/// A tree with gaps, flags, keywords, a hierarchy, and a unique-id of its own.
+fn tree(at: &Path) {
+    for folder in ["cur", "new", "tmp", ".Work.2026/cur", ".Entw&APw-rfe/cur"] {
+        fs::create_dir_all(at.join(folder)).unwrap();
+    }
+    let mut list = "3 V1234567 N9000\n".to_owned();
+    for number in 1..=300 {
+        let flags = ["", "S", "FS", "RSa", "ab"][number % 5];
+        let text = format!("Subject: {number}\r\n\r\n{}", "line\r\n".repeat(number));
+        fs::write(at.join(format!("cur/{number}.x:2,{flags}")), &text).unwrap();
+        fs::write(
+            at.join(format!(".Work.2026/cur/{number}.y:2,{flags}")),
+            &text,
+        )
+        .unwrap();
+        let own = if number == 7 { " Pof-old" } else { "" };
+        list.push_str(&format!("{}{own} :{number}.x\n", number * 3));
+    }
+    fs::write(at.join("dovecot-uidlist"), list).unwrap();
+    fs::write(at.join("dovecot-keywords"), "0 $Forwarded\n1 later\n").unwrap();
+    fs::write(at.join("subscriptions"), "Work.2026\n").unwrap();
+}
+
+fn files(at: &Path, below: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(at).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files(&path, below, found),
+            false => {
+                let name = path.strip_prefix(below).unwrap().display().to_string();
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+}
+
+/// What an account is: its Maildir.
+fn exported(house: &House, at: &Path) -> BTreeMap<String, Vec<u8>> {
+    house.done(&["export", "maildir", ADA, at.to_str().unwrap()], "");
+    let mut found = BTreeMap::new();
+    files(at, at, &mut found);
+    found
+}
+
+/// Copies, and is killed so many times before.
+fn copy(from: &Path, to: &Path, kills: u32) {
+    let config = |of: &Path| of.join("postrider.toml");
+    let mut killed = 0;
+    let began = Instant::now();
+    loop {
+        let mut child = Command::new(program())
+            .arg("copy")
+            .arg("--from")
+            .arg(config(from))
+            .arg("--to")
+            .arg(config(to))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        if killed < kills {
+            std::thread::sleep(Duration::from_millis(300 + 250 * u64::from(killed)));
+            let _ = child.kill();
+            killed += 1;
+            if !child.wait().unwrap().success() {
+                continue;
+            }
+            return;
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(began.elapsed() < Duration::from_secs(600));
+        return;
+    }
+}
+
+#[test]
+fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| {
+        let at = folder.path().join(name);
+        fs::create_dir(&at).unwrap();
+        at
+    };
+    let first = House::new(&place("first"), "");
+    first.done(&["migrate"], "");
+    first.done(&["domain", "add", "move.test"], "");
+    first.done(&["user", "add", ADA], "not to be guessed\n");
+    first.done(&["alias", "add", "info@move.test", ADA], "");
+    tree(&place("tree"));
+    let tree = folder.path().join("tree");
+    first.done(&["import", "maildir", tree.to_str().unwrap(), ADA], "");
+    let wanted = exported(&first, &folder.path().join("first-tree"));
+    assert!(wanted.len() > 600, "{}", wanted.len());
+
+    let postgres = Process::start(&[FAST]);
+    postgres.sql("postgres", "CREATE DATABASE mail").unwrap();
+    let store = Server::start();
+    let lines = format!(
+        "[database]\nurl = \"{}\"\n[store]\nkind = \"s3\"\nendpoint = \"{}\"\nbucket = \"{BUCKET}\"\nregion = \"{REGION}\"\npath_style = true\naccess_key = \"{ACCESS}\"\nsecret_key = \"{SECRET}\"\n",
+        postgres.url("mail"),
+        store.endpoint()
+    );
+    let second = House::new(&place("second"), &lines);
+    copy(
+        &folder.path().join("first"),
+        &folder.path().join("second"),
+        4,
+    );
+    let there = exported(&second, &folder.path().join("second-tree"));
+    assert!(there == wanted, "the copy is another Maildir");
+    assert!(second.done(&["fsck"], "").contains("they agree"));
+
+    let third = House::new(&place("third"), "");
+    copy(
+        &folder.path().join("second"),
+        &folder.path().join("third"),
+        2,
+    );
+    let back = exported(&third, &folder.path().join("third-tree"));
+    assert!(back == wanted, "what came back is another Maildir");
+    assert!(third.done(&["fsck"], "").contains("they agree"));
+    for question in [
+        &["alias", "list", "--json"][..],
+        &["user", "show", ADA, "--json"],
+    ] {
+        assert_eq!(third.done(question, ""), first.done(question, ""));
+    }
+}
