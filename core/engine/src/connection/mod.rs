@@ -286,6 +286,8 @@ async fn listen<A: Asks>(
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a peer that is told goodbye may go on sending before the socket is closed under it.
 const LINGER: Duration = Duration::from_secs(2);
+/// Octets of it that are thrown away at most: what the buffers of both sides hold.
+pub(crate) const UNHEARD: u64 = 8 << 20;
 
 /// What a deadline belongs to.
 fn idle_of(patience: Patience, deadlines: &Deadlines) -> Duration {

@@ -15,7 +15,7 @@ use postrider_protocol::line::{Ends, Frame, Framer};
 use postrider_protocol::session::{LineFault, Patience};
 
 use super::signals::{Heed, Signal, Signals};
-use super::{LINGER, idle_of};
+use super::{LINGER, UNHEARD, idle_of};
 use crate::net::buffer::ReadBuffer;
 use crate::net::deadline::{self, Flow, LineClock, Pace};
 use crate::net::peer::Peer;
@@ -309,7 +309,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Writes what is left and closes so that the peer can read it: a socket closed with unread octets would be reset.
+    /// Writes what is left and closes so that the peer can read it: a socket closed with unread octets would be reset. So what is on its
+    /// way is thrown away, for a while and up to [`UNHEARD`]; who pushes on after that loses the goodbye.
     pub async fn close(&mut self) {
         let _ = self.flush().await;
         let deadline = Instant::now() + LINGER;
@@ -319,7 +320,13 @@ impl Wire {
         let linger = async {
             stream.shutdown().await?;
             let mut sink = [0; 4096];
-            while stream.read(&mut sink).await? > 0 {}
+            let mut left = UNHEARD;
+            while left > 0 {
+                match stream.read(&mut sink).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read as u64),
+                }
+            }
             io::Result::Ok(())
         };
         let _ = timeout_at(deadline, linger).await;
@@ -381,5 +388,23 @@ mod tests {
         let mut gone = wire(server.into());
         assert!(!gone.hasty().await.expect("open"));
         assert_eq!(gone.end(), Some(End::Gone));
+    }
+
+    /// Who pushes on behind the goodbye is not listened to for as long as there is time, only for so much.
+    #[tokio::test]
+    async fn so_much_is_thrown_away_behind_the_goodbye() {
+        let (mut client, server) = tokio::io::duplex(64 << 10);
+        let pushing = tokio::spawn(async move {
+            let octets = [b'x'; 64 << 10];
+            let mut pushed = 0u64;
+            while let Ok(count) = client.write(&octets).await {
+                pushed += count as u64;
+            }
+            pushed
+        });
+        wire(server.into()).close().await;
+        let pushed = pushing.await.expect("ends with the connection");
+        let room = 128 << 10;
+        assert!((UNHEARD..=UNHEARD + room).contains(&pushed), "{pushed}");
     }
 }

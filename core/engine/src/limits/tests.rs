@@ -161,6 +161,7 @@ fn fixed_numbers_are_those_of_the_code() {
         postrider_protocol::smtp::LINE_LIMIT as u64,
     );
     is("A message after DATA", crate::connection::ENDLESS);
+    is("Octets behind our goodbye", crate::connection::UNHEARD);
     is("A chunk of BDAT", postrider_protocol::smtp::CHUNK_LIMIT);
     is("A response of a SASL", RESPONSE_LIMIT as u64);
     is("A new password", password::PASSWORD_LIMIT as u64);
