@@ -117,6 +117,18 @@ impl House {
         child.wait_with_output().expect("the program ends")
     }
 
+    /// The same for one that is killed after so many milliseconds, if it has not ended by then.
+    pub fn control_killed(&self, arguments: &[&str], after: u64) {
+        let mut command = self.command("postrider");
+        command.args(arguments).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program can be started");
+        sleep(Duration::from_millis(after));
+        // It may have ended.
+        let _ = child.kill();
+        child.wait().expect("a child can be waited for");
+    }
+
     /// The same for a command that must succeed; what it printed.
     pub fn done(&self, arguments: &[&str], input: &str) -> String {
         let output = self.control(arguments, input);

@@ -1,10 +1,13 @@
 //! The command line of `postrider`.
 
+mod value;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use postrider::config::{ByteCount, Keep};
 use postrider_storage::index::AuthType;
+
+pub use self::value::{KeepArg, Quota, UidSet, When};
 
 /// Heading of what all commands take.
 const GLOBAL: &str = "Options of all commands";
@@ -97,6 +100,15 @@ pub enum Command {
             where embedded.toml has one line: data_dir = \"/srv/postrider-data\""
     )]
     Copy(CopyArgs),
+    /// List deleted messages, or bring them back.
+    ///
+    /// What a user expunged, and what was in mailboxes that were deleted, can be brought back for the time of retention.expunged (30 days). A message
+    /// comes back to the mailbox it was in, which is made again if it is gone, with its flags and keywords and a new UID; running clients see it
+    /// at once. What cannot be told apart by mailbox, time or UID is named by --all. Times are in UTC.
+    #[command(
+        after_help = "Examples:\n  postrider undelete ada@example.com --list\n  postrider undelete ada@example.com --since 2h\n  postrider undelete ada@example.com --mailbox Projects --uid 7,12:15\n  postrider undelete ada@example.com --since \"2026-03-01 14:00\" --into Recovered"
+    )]
+    Undelete(UndeleteArgs),
     /// Compare index and store: name what is missing or left over on either side.
     ///
     /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
@@ -169,6 +181,32 @@ pub struct CopyArgs {
     /// Configuration of the server that is copied to.
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
+}
+
+/// What to bring back.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["list", "mailbox", "since", "uid", "all"])))]
+pub struct UndeleteArgs {
+    /// Whose messages.
+    pub email: String,
+    /// List them, and change nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Only those of this mailbox.
+    #[arg(long, value_name = "NAME")]
+    pub mailbox: Option<String>,
+    /// Only those deleted since a time, such as "2026-03-01 14:00", or in the last while, such as 2h or 3d.
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Only those with these UIDs, such as 7,12:15.
+    #[arg(long, value_name = "UIDS", requires = "mailbox")]
+    pub uid: Option<UidSet>,
+    /// All of them.
+    #[arg(long, conflicts_with_all = ["mailbox", "since", "uid"])]
+    pub all: bool,
+    /// Bring them back to this mailbox, which is made if it is not there.
+    #[arg(long, value_name = "NAME", conflicts_with = "list")]
+    pub into: Option<String>,
 }
 
 /// How to compare.
@@ -391,42 +429,6 @@ pub enum AliasCommand {
     },
 }
 
-/// A quota on the command line: a size or "unlimited".
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Quota(pub Option<u64>);
-
-impl std::str::FromStr for Quota {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim().eq_ignore_ascii_case("unlimited") {
-            return Ok(Self(None));
-        }
-        let size: ByteCount = text
-            .parse()
-            .map_err(|error| format!("{error}, or \"unlimited\""))?;
-        Ok(Self(Some(size.0)))
-    }
-}
-
-/// A retention on the command line: whole days, "never" or "default".
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeepArg(pub Option<Keep>);
-
-impl std::str::FromStr for KeepArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim().eq_ignore_ascii_case("default") {
-            return Ok(Self(None));
-        }
-        let keep: Keep = text
-            .parse()
-            .map_err(|error| format!("{error}, and not \"default\""))?;
-        Ok(Self(Some(keep)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,24 +437,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn quotas_are_sizes_or_unlimited() {
-        assert_eq!("2GiB".parse(), Ok(Quota(Some(2 << 30))));
-        assert_eq!("Unlimited".parse(), Ok(Quota(None)));
-        assert!("lots".parse::<Quota>().is_err());
-    }
-
-    #[test]
-    fn retentions_are_days_never_or_default() {
-        let days = |text: &str| {
-            text.parse::<KeepArg>()
-                .map(|it| it.0.map(|it| it.to_string()))
-        };
-        assert_eq!(days("30d"), Ok(Some("30d".to_owned())));
-        assert_eq!(days("Never"), Ok(Some("never".to_owned())));
-        assert_eq!(days("default"), Ok(None));
-        assert!(days("12h").is_err() && days("0d").is_err());
     }
 }

@@ -93,6 +93,29 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(work)
 }
 
+/// A session of IMAP after login.
+pub fn imap(imapd: &Daemon, email: &str) -> Client {
+    let mut client = connect(imapd, "imap");
+    client.ok(&format!("LOGIN {email} \"{PASSWORD}\""));
+    client
+}
+
+/// A command of IMAP that is answered OK, and the lines that came before.
+pub fn lines(client: &mut Client, command: &str) -> Vec<String> {
+    client.write(format!("x {command}\r\n").as_bytes());
+    let mut lines = Vec::new();
+    loop {
+        let line = client.line();
+        match line.strip_prefix("x ") {
+            Some(tagged) => {
+                assert!(tagged.starts_with("OK"), "{command}: {tagged}");
+                return lines;
+            }
+            None => lines.push(line),
+        }
+    }
+}
+
 /// A connection that has heard the greeting.
 pub fn connect(daemon: &Daemon, service: &str) -> Client {
     let mut client = Client::connect(daemon.port(service));

@@ -10,5 +10,6 @@ mod pop3;
 #[allow(dead_code)] // that of the index, of which we need a part
 #[path = "../../core/storage/src/index/postgres/tests/server.rs"]
 mod server;
+mod undelete;
 
 use postrider_storage::index::{Hearing, PostgresIndex, PostgresSettings};

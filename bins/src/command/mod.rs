@@ -10,6 +10,7 @@ mod import;
 mod ldap;
 mod migrate;
 mod run;
+mod undelete;
 mod user;
 mod user_import;
 
@@ -52,6 +53,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Import(command) => block_on(import::run(&place, command, output)),
         Command::Export(command) => block_on(export::run(&place, command, output)),
         Command::Copy(arguments) => block_on(copy::run(&arguments, output)),
+        Command::Undelete(arguments) => block_on(undelete::run(&place, &arguments)),
         Command::Fsck(arguments) => block_on(fsck::run(&place, &arguments)),
     };
     let done = done.map_err(|failure| match (&place, explicit) {

@@ -21,6 +21,7 @@ fn help_and_usage() {
         "domain",
         "user",
         "alias",
+        "undelete",
         "fsck",
         "--config",
         "--data",

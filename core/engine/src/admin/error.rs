@@ -61,6 +61,19 @@ pub enum AdminError {
     /// A password for a user that LDAP vouches for.
     #[error("the password of {0} is kept by the LDAP directory")]
     PasswordOfLdap(String),
+    /// Nothing that was deleted is like that.
+    #[error("no deleted message of {0} is like that")]
+    NothingDeleted(String),
+    /// What was deleted does not fit into the quota any longer.
+    #[error("{email} has room for {room} octets, and these messages have {wanted}")]
+    NoRoom {
+        /// Whose quota.
+        email: String,
+        /// Octets of the messages.
+        wanted: u64,
+        /// Octets that are free.
+        room: u64,
+    },
     /// The user is bound to no entry of the directory.
     #[error("user {0} is bound to no entry of the directory")]
     NotBound(String),

@@ -1,10 +1,11 @@
-//! What an operator does: domains, users, aliases. For the control program, the admin pages and
+//! What an operator does: domains, users, aliases, deleted mail. For the control program, the admin pages and
 //! embedding programs alike.
 //!
 //! All of it goes through the index, so it works beside a running server and without one.
 //!
 //! **Invariants.** Names that reach the index are whole addresses in their look-up form, lower-case A-labels for domains.
-//! Each action is one change of the index: done or not done, never half.
+//! Each action is one change of the index: done or not done, never half;
+//! but for what is brought back, which comes a mailbox at a time.
 
 mod alias;
 mod domain;
@@ -13,11 +14,13 @@ mod import;
 mod name;
 #[cfg(test)]
 mod tests;
+mod undelete;
 mod user;
 
 pub use domain::DomainReport;
 pub use error::AdminError;
 pub use import::{ImportPassword, ImportProblem, ImportUser, PreparedImport};
+pub use undelete::{BroughtBack, DeletedMessage, Undeleted, WhichDeleted};
 pub use user::UserReport;
 
 use std::{

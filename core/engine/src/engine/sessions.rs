@@ -108,6 +108,10 @@ pub(super) async fn watch(services: Services, drain: Drain) {
         tokio::select! {
             () = drain.begun() => return,
             () = services.index.access_changed() => {}
+            () = services.index.restored() => {
+                services.mailboxes.notice_everywhere();
+                continue;
+            }
             () = tokio::time::sleep_until(look) => {}
             heard = heard(&mut news) => match heard {
                 News::Mailbox { mailbox, .. } => {

@@ -35,6 +35,8 @@ pub struct IndexPool {
     writer: Handle<Writer>,
     /// Told of changes of who may log in.
     access: Arc<Notify>,
+    /// Told of messages that came back, for which no session asked.
+    restored: Arc<Notify>,
 }
 
 impl std::fmt::Debug for IndexPool {
@@ -64,6 +66,7 @@ impl IndexPool {
             index,
             writer,
             access: Arc::default(),
+            restored: Arc::default(),
         }
     }
 
@@ -104,7 +107,11 @@ impl IndexPool {
                 | Change::RenameAccount(_)
                 | Change::SetEntryActive(_)
         );
+        let restores = matches!(change, Change::Restore(_));
         let result = self.writer.ask_before(deadline, Apply(change)).await;
+        if restores {
+            self.restored.notify_one();
+        }
         if ends_access {
             self.access.notify_one();
         }
@@ -114,6 +121,11 @@ impl IndexPool {
     /// Waits until this process changed who may log in. For one at a time.
     pub(crate) async fn access_changed(&self) {
         self.access.notified().await;
+    }
+
+    /// Waits until messages came back. For one at a time.
+    pub(crate) async fn restored(&self) {
+        self.restored.notified().await;
     }
 
     /// Finishes what waits, and takes nothing more, when the stage of the index drains.

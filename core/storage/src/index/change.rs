@@ -373,8 +373,9 @@ pub struct Retrieved {
     pub now: Timestamp,
 }
 
-/// Brings expunged messages back, all or none, as new messages with the system flags they had but `\Deleted`; keywords are lost. UIDs that
-/// cannot be brought back are passed over. Adds to the used quota. Outcome: `Copied`.
+/// Brings expunged messages back, all or none, as new messages with the flags and keywords they had but `\Deleted`; a keyword for which the
+/// mailbox has no room is lost. UIDs that cannot be brought back are passed over, so that twice is once. Bodies stay where they lie. Adds to the
+/// used quota. Outcome: `Copied`.
 #[derive(Clone, Debug)]
 pub struct Restore {
     /// Whose.

@@ -1,6 +1,6 @@
 //! Messages of a mailbox.
 
-use super::{BlobId, ModSeq, Timestamp, Uid};
+use super::{BlobId, MailboxId, ModSeq, Timestamp, Uid};
 use crate::blob::BlobKey;
 
 /// Keywords that a mailbox may know; the bits of [`Flags`] that are not system flags.
@@ -109,4 +109,29 @@ pub struct Expunged {
     pub expunged: Timestamp,
     /// Its body.
     pub blob: BlobId,
+}
+
+/// A message that can be brought back, whether or not its mailbox is still there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recoverable {
+    /// Where it was.
+    pub mailbox: MailboxId,
+    /// Its name: what it is, or was when it went. None where nobody noted it.
+    pub name: Option<String>,
+    /// Whether that mailbox is there.
+    pub there: bool,
+    /// Its UID before.
+    pub uid: Uid,
+    /// Its system flags before.
+    pub flags: Flags,
+    /// Octets.
+    pub size: u64,
+    /// INTERNALDATE.
+    pub internal_date: Timestamp,
+    /// When it was expunged.
+    pub expunged: Timestamp,
+    /// Its body.
+    pub blob: BlobId,
+    /// Its encoded summary.
+    pub summary: Vec<u8>,
 }

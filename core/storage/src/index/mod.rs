@@ -32,6 +32,7 @@ pub use mailbox::{
 pub use memory::MemoryIndex;
 pub use message::{
     BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, MailboxChanges, Message, NewBlob,
+    Recoverable,
 };
 pub use news::News;
 pub use postgres::{Hearing, PostgresIndex, PostgresSettings};
@@ -128,6 +129,14 @@ pub trait Index: Send + Sync + 'static {
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error>;
     /// Messages expunged from a mailbox that can be brought back, by UID; none if the mailbox is gone.
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error>;
+    /// A page of the messages of an account that can be brought back, also those of mailboxes that are gone, by mailbox and UID,
+    /// after `after`.
+    async fn recoverable(
+        &self,
+        account: AccountId,
+        after: (MailboxId, Uid),
+        limit: u32,
+    ) -> Result<Vec<Recoverable>, Error>;
     /// Octets as lines of the messages of a mailbox for which they are others than their size, by UID.
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error>;
     /// Unique-ids in POP3 of the messages of a mailbox that have others than the usual, by UID.

@@ -285,7 +285,7 @@ async fn restored(index: Arc<dyn Index>) {
         .changed;
     assert_eq!(
         (inbox[1].flags, inbox[1].size, inbox[1].save_date),
-        (Flags::SEEN, 10, later(9))
+        (Flags(Flags::SEEN.0 | 1 << 5), 10, later(9))
     );
     assert!(inbox[1].modseq > inbox[0].modseq);
     assert_eq!(home.account().await.used, 30);

@@ -17,6 +17,7 @@ mod places;
 mod races;
 pub mod random;
 mod retention;
+mod undelete;
 
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ where
     retention::all(&fresh).await;
     maildrops::all(&fresh).await;
     places::all(&fresh).await;
+    undelete::all(&fresh).await;
     races::all(&fresh).await;
 }
 

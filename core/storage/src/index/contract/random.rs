@@ -328,6 +328,8 @@ async fn compare(model: &dyn Index, other: &dyn Index, place: &str) {
             mailboxes.iter().map(|it| it.size).sum::<u64>(),
         ));
         equal!("subscriptions", subscriptions(account.id)).expect("reads work");
+        let first = (MailboxId(0), Uid(0));
+        equal!("recoverable", recoverable(account.id, first, 1_000)).expect("reads work");
         for mailbox in mailboxes {
             equal!("mailbox by name", mailbox(account.id, &mailbox.name)).expect("reads work");
             compare_mailbox(model, other, &mailbox, place).await;

@@ -40,6 +40,7 @@ impl State {
                 released.insert(gone.blob);
             }
         }
+        self.forget_gone(change.before);
         for id in released {
             let held = self.held(id);
             if let Some(body) = self.blobs.get_mut(&id).filter(|_| !held) {

@@ -152,6 +152,7 @@ impl State {
         self.subscriptions.retain(|(it, _)| *it != change.account);
         self.drop_brought(change.account);
         self.entries.remove(&change.account);
+        self.gone.retain(|_, it| it.account != change.account);
         self.leases.remove(&check::maildrop(change.account));
         self.accounts.remove(&change.account);
         self.last.uid_validity = self.last.uid_validity.max(last);

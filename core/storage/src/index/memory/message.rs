@@ -7,8 +7,8 @@ use crate::{
     Error,
     index::{
         AccountId, Append, AppendAll, Appended, BlobId, ClaimRecent, Copied, Copy, CopyMode,
-        Expunge, ExpungeWhich, ExpungedUids, Flags, MailboxId, Message, Outcome, Restore, Store,
-        StoreMode, Stored, Timestamp, Uid, check,
+        Expunge, ExpungeWhich, ExpungedUids, Flags, MailboxId, Message, Outcome, Store, StoreMode,
+        Stored, Timestamp, Uid, check,
     },
 };
 
@@ -279,56 +279,6 @@ impl State {
         }))
     }
 
-    pub(super) fn restore(&mut self, change: Restore) -> Result<Outcome, Error> {
-        let account = self.owner(change.account)?.account.clone();
-        let to = self.owned(change.account, change.to)?;
-        let mut copied = Copied {
-            uid_validity: to.mailbox.uid_validity.0,
-            ..Copied::default()
-        };
-        let uid_next = to.mailbox.uid_next.0;
-        let log = self.log(change.account, change.from);
-        let wanted = log.filter(|(uid, it)| it.recoverable && change.uids.contains(uid));
-        let (uids, sizes): (Vec<Uid>, Vec<u64>) = wanted.map(|(uid, it)| (uid, it.size)).unzip();
-        if uids.is_empty() {
-            return Ok(Outcome::Copied(copied));
-        }
-        let used = check::room_for(account.used, sizes.iter().sum(), account.quota)?;
-        check::uid_after(uid_next, uids.len())?;
-
-        let modseq = self.owned(change.account, change.to)?.next_modseq();
-        for uid in uids {
-            let Some(gone) = self.expunged.get_mut(&(change.account, change.from, uid)) else {
-                continue;
-            };
-            gone.recoverable = false;
-            let message = Message {
-                uid: Uid(0),
-                modseq,
-                flags: Flags(gone.flags.0 & !Flags::DELETED.0),
-                size: gone.size,
-                internal_date: gone.internal_date,
-                save_date: change.now,
-                blob: gone.blob,
-            };
-            let to = self.owned(change.account, change.to)?;
-            let new = to.mailbox.uid_next;
-            to.mailbox.uid_next = Uid(new.0 + 1);
-            to.messages.insert(
-                new,
-                Message {
-                    uid: new,
-                    ..message
-                },
-            );
-            copied.from.push(uid);
-            copied.to.push(new);
-        }
-        self.owned(change.account, change.to)?.count();
-        self.owner(change.account)?.account.used = used;
-        Ok(Outcome::Copied(copied))
-    }
-
     /// Takes all messages out of a mailbox; they can be brought back.
     pub(super) fn take_all(&mut self, id: MailboxId, now: Timestamp) {
         let all = self.mailboxes.get(&id).map(|it| it.messages.keys());
@@ -351,6 +301,7 @@ impl State {
                     modseq,
                     recoverable,
                     flags: Flags(message.flags.0 & Flags::SYSTEM.0),
+                    keywords: message.flags.0 & !Flags::SYSTEM.0,
                     size: message.size,
                     internal_date: message.internal_date,
                     at: now,

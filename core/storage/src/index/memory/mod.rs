@@ -10,6 +10,7 @@ mod maildrop;
 mod message;
 mod name;
 mod place;
+mod restore;
 mod retention;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use std::{
 use super::{
     Account, AccountId, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain, DomainId, Expunged,
     Flags, Index, Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome, Overdue,
-    Retention, Timestamp, Uid, check,
+    Recoverable, Retention, Timestamp, Uid, check,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -51,6 +52,8 @@ struct State {
     subscriptions: BTreeSet<(AccountId, String)>,
     mailboxes: BTreeMap<MailboxId, Folder>,
     expunged: BTreeMap<(AccountId, MailboxId, Uid), Gone>,
+    /// Mailboxes that are gone, and may come back for what was in them.
+    gone: BTreeMap<MailboxId, GoneFolder>,
     /// When POP3 retrieved a message first.
     retrieved: BTreeMap<(MailboxId, Uid), Timestamp>,
     /// Unique-ids of POP3 that came from elsewhere.
@@ -94,10 +97,20 @@ struct Gone {
     recoverable: bool,
     /// System flags.
     flags: Flags,
+    /// By the numbers of its mailbox.
+    keywords: u64,
     size: u64,
     internal_date: Timestamp,
     at: Timestamp,
     blob: BlobId,
+}
+
+#[derive(Clone, Debug)]
+struct GoneFolder {
+    account: AccountId,
+    name: String,
+    keywords: Vec<String>,
+    at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -383,6 +396,15 @@ impl Index for MemoryIndex {
             blob: it.blob,
         });
         Ok(expunged.collect())
+    }
+
+    async fn recoverable(
+        &self,
+        account: AccountId,
+        after: (MailboxId, Uid),
+        limit: u32,
+    ) -> Result<Vec<Recoverable>, Error> {
+        Ok(self.state()?.recoverable(account, after, limit))
     }
 
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> {

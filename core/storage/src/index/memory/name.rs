@@ -127,6 +127,7 @@ impl State {
             return Err(Error::Exists("child"));
         }
         self.take_all(found.id, change.now);
+        self.note_gone(found.id, change.now);
         self.mailboxes.remove(&found.id);
         if parent {
             let id = self.insert_mailbox(change.account, &change.name, None, change.now)?;

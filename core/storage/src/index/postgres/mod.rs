@@ -35,6 +35,7 @@ macro_rules! same_account {
     };
 }
 
+mod addresses;
 mod append;
 mod apply;
 mod changes;
@@ -113,8 +114,8 @@ use self::{
 };
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
-    Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, News,
-    Outcome, Overdue, Retention, Timestamp, Uid,
+    Expunged, Index, Mailbox, MailboxChanges, MailboxId, ModSeq, News, Outcome, Overdue,
+    Recoverable, Retention, Timestamp, Uid,
 };
 use crate::Error;
 
@@ -333,26 +334,8 @@ impl Index for PostgresIndex {
 
     async fn addresses(&self, domain: &str, addresses: &[String]) -> Result<Addresses, Error> {
         let (domain, addresses) = (domain.to_owned(), addresses.to_vec());
-        self.read(move |conn| {
-            let mut found = Addresses {
-                domain: domain::by_name(conn, &domain)?,
-                addresses: Vec::with_capacity(addresses.len()),
-            };
-            for address in &addresses {
-                let account = account::by_email(conn, address)?;
-                let inbox = match &account {
-                    Some(account) => mailbox::by_name(conn, account.id, INBOX)?,
-                    None => None,
-                };
-                found.addresses.push(KnownAddress {
-                    destinations: alias::destinations(conn, address)?,
-                    account,
-                    inbox: inbox.map(|inbox| inbox.id),
-                });
-            }
-            Ok(found)
-        })
-        .await
+        self.read(move |conn| addresses::addresses(conn, &domain, &addresses))
+            .await
     }
 
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> {
@@ -425,6 +408,16 @@ impl Index for PostgresIndex {
 
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {
         self.read(move |conn| message::expunged(conn, mailbox))
+            .await
+    }
+
+    async fn recoverable(
+        &self,
+        account: AccountId,
+        after: (MailboxId, Uid),
+        limit: u32,
+    ) -> Result<Vec<Recoverable>, Error> {
+        self.read(move |conn| restore::recoverable(conn, account, after, limit))
             .await
     }
 

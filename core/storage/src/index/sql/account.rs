@@ -11,7 +11,7 @@ use super::{
     fault::{Fault, number},
     mailbox, maildrop,
     moment::Moment,
-    name, retention,
+    name, restore, retention,
     schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
     sql::{Bind, run},
 };
@@ -315,6 +315,7 @@ pub(super) fn remove(conn: &mut Conn, change: &RemoveAccount) -> Result<Outcome,
         )?;
     }
     maildrop::forget(conn, id)?;
+    restore::forget(conn, id)?;
     // Keywords and subscriptions go with them.
     diesel::delete(mailboxes::table.filter(mailboxes::account_id.eq(id.0))).execute(conn)?;
     run(

@@ -13,6 +13,7 @@ use diesel::{
 use super::{
     Conn, counter,
     fault::{Fault, number},
+    restore,
     schema::blob,
     sql::{self, Bind, rows, run},
 };
@@ -141,6 +142,7 @@ fn give_up(conn: &mut Conn, change: &Reap) -> Result<BTreeSet<i64>, Fault> {
             ],
         )?;
     }
+    restore::forget_old(conn, change.before)?;
     Ok(released)
 }
 

@@ -124,8 +124,8 @@ pub(super) fn take(
     run(
         conn,
         "INSERT INTO expunged \
-            (account_id, mailbox_id, uid, modseq, recoverable, flags, size, internal_date, expunged_at, blob_id) \
-         SELECT account_id, mailbox_id, uid, ?, ?, flags & 31, size, internal_date, ?, blob_id FROM message \
+            (account_id, mailbox_id, uid, modseq, recoverable, flags, keywords, size, internal_date, expunged_at, blob_id) \
+         SELECT account_id, mailbox_id, uid, ?, ?, flags & 31, flags & ~31, size, internal_date, ?, blob_id FROM message \
          WHERE account_id = ? AND mailbox_id = ? AND uid ? ORDER BY uid",
         &[
             Bind::Number(modseq),

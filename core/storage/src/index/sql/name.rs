@@ -10,6 +10,7 @@ use super::{
     expunge::{self, Scope},
     fault::{Fault, number},
     mailbox::{self, special_use_text},
+    restore,
     schema::{mailbox as mailboxes, virtual_users},
 };
 use crate::{
@@ -139,6 +140,9 @@ pub(super) fn delete(conn: &mut Conn, change: &DeleteMailbox) -> Result<Outcome,
         expunge::Keep::Recoverable,
         change.now,
     )?;
+    if found.selectable {
+        restore::note(conn, &found, change.now)?;
+    }
     delete_row(conn, &found)?;
     if parent {
         let id = insert(conn, change.account, &change.name, None, change.now)?;

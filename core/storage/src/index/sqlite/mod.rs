@@ -101,7 +101,7 @@ use self::{commits::Commits, connect::Purpose, fault::Fault, message::Which, rea
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
     Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome,
-    Overdue, Retention, Timestamp, Uid,
+    Overdue, Recoverable, Retention, Timestamp, Uid,
 };
 use crate::Error;
 
@@ -390,6 +390,16 @@ impl Index for SqliteIndex {
 
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {
         self.read(move |conn| message::expunged(conn, mailbox))
+            .await
+    }
+
+    async fn recoverable(
+        &self,
+        account: AccountId,
+        after: (MailboxId, Uid),
+        limit: u32,
+    ) -> Result<Vec<Recoverable>, Error> {
+        self.read(move |conn| restore::recoverable(conn, account, after, limit))
             .await
     }
 

@@ -1,0 +1,2 @@
+DROP TABLE gone_mailbox;
+ALTER TABLE expunged DROP COLUMN keywords;
