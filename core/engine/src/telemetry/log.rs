@@ -235,6 +235,17 @@ where
     }
 }
 
+/// Makes tests hear what they listen for. Whether a line is worth its trouble is decided once, when it is first met, by who listens then:
+/// in tests beside each other that may be nobody, unless somebody listens everywhere.
+#[cfg(test)]
+pub(crate) fn never_deaf() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // Should somebody listen everywhere already, that does too.
+        let _ = tracing::subscriber::set_global_default(Registry::default());
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -270,6 +281,7 @@ mod tests {
         "x\" peer=9.9.9.9\n2026-01-01T00:00:00Z  INFO auth: peer=9.9.9.9 login\x1b[2K\u{2028}";
 
     fn log(layer: impl Layer<Registry> + Send + Sync) {
+        never_deaf();
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!(

@@ -8,5 +8,7 @@ mod process;
 mod store;
 
 pub use http::{Endpoints, Readiness};
+#[cfg(test)]
+pub(crate) use log::never_deaf;
 pub use log::{LogError, LogHandle, LogLayer, check_filter, init_log};
 pub use metrics::{Metrics, RecorderTaken};

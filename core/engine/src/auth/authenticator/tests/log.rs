@@ -7,7 +7,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::super::super::memory::MemoryResolver;
 use super::*;
-use crate::telemetry::LogLayer;
+use crate::telemetry::{LogLayer, never_deaf};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -37,6 +37,7 @@ impl Buffer {
 }
 
 fn listen() -> (Buffer, tracing::subscriber::DefaultGuard) {
+    never_deaf();
     let buffer = Buffer::default();
     let filter = tracing_subscriber::EnvFilter::new("off,postrider::auth=info");
     let log = tracing_subscriber::registry()
@@ -154,6 +155,7 @@ async fn a_closed_door_is_told_when_it_closes_and_at_each_refusal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_begins_alike_in_json() {
+    never_deaf();
     let buffer = Buffer::default();
     let log = tracing_subscriber::registry().with(LogLayer::json(buffer.clone()));
     let _guard = tracing::subscriber::set_default(log);

@@ -169,6 +169,16 @@ async fn a_row_that_cannot_be_understood_is_corrupt_and_hurts_no_other() {
     assert_eq!(bob.uids(bob.inbox).await, [Uid(1)]);
 }
 
+/// The migrations there are, the first one first.
+fn known() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite");
+    let names = std::fs::read_dir(folder).unwrap();
+    let names = names.map(|it| it.unwrap().file_name().into_string().unwrap());
+    let mut known: Vec<_> = names.map(|name| name[..14].to_owned()).collect();
+    known.sort();
+    known
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let dir = TempDir::new().unwrap();
@@ -180,7 +190,7 @@ async fn a_newer_schema_is_refused() {
     .unwrap();
     let newer = Error::NewerSchema {
         found: "99990101000000".to_owned(),
-        known: "00000000000005".to_owned(),
+        known: known().pop().unwrap(),
     };
     assert_eq!(
         SqliteIndex::open(&path(&dir), 1).await.err(),
@@ -193,8 +203,7 @@ async fn a_newer_schema_is_refused() {
 async fn migrations_run_once_and_can_be_undone() {
     let dir = TempDir::new().unwrap();
     let applied = SqliteIndex::migrate(&path(&dir)).await.unwrap();
-    let known = [1, 2, 3, 4, 5].map(|it| format!("{it:014}"));
-    assert_eq!(applied, known);
+    assert_eq!(applied, known());
     assert_eq!(SqliteIndex::migrate(&path(&dir)).await, Ok(Vec::new()));
     let mut conn = raw(&dir);
     for _ in &applied {
@@ -219,7 +228,7 @@ async fn an_older_schema_is_brought_up_to_date_with_its_mail() {
     let account = home.account().await;
     let mut conn = raw(&dir);
     // Down to the first.
-    for _ in 0..3 {
+    for _ in 1..known().len() {
         connect::undo(&mut conn).unwrap();
     }
     drop(conn);
