@@ -6,7 +6,10 @@
 #[path = "../hostile/client.rs"]
 mod client;
 mod company;
+mod model;
+mod news;
 mod pop3;
+mod race;
 #[allow(dead_code)] // that of the index, of which we need a part
 #[path = "../../core/storage/src/index/postgres/tests/server.rs"]
 mod server;

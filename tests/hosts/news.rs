@@ -1,0 +1,48 @@
+//! What one process changes, another hears.
+
+use std::time::Instant;
+
+use super::company::{ADA, Company, deliver, imap, lines, until};
+
+/// Backends that listen for what others changed.
+const LISTENERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+
+#[test]
+fn a_delivery_is_heard_by_an_idle_client_of_another_host() {
+    let company = Company::new("");
+    let (one, two) = (company.host("one"), company.host("two"));
+    let (smtpd, imapd) = (one.start_daemon("smtpd"), two.start_daemon("imapd"));
+    let mut client = imap(&imapd, ADA);
+    lines(&mut client, "SELECT INBOX");
+    client.write(b"i IDLE\r\n");
+    assert!(client.line().starts_with('+'));
+    let mut times = Vec::new();
+    for number in 1..=9 {
+        deliver(&smtpd, ADA, "heard");
+        let answered = Instant::now();
+        let exists = format!("* {number} EXISTS");
+        while client.line() != exists {}
+        times.push(answered.elapsed());
+    }
+    times.sort();
+    println!("heard after {:?} in the middle", times[times.len() / 2]);
+    assert!(times[times.len() / 2].as_secs() < 5, "{times:?}");
+
+    // Who listens is thrown out again and again: that costs time, and nothing else.
+    let thrown_out = until("somebody listens", || {
+        let count: u32 = company.ask(LISTENERS).parse().expect("a number");
+        (count > 0).then_some(count)
+    });
+    assert!(thrown_out > 0);
+    for number in 10..=20 {
+        deliver(&smtpd, ADA, "heard later");
+        company.ask(LISTENERS);
+        let exists = format!("* {number} EXISTS");
+        while client.line() != exists {}
+    }
+    client.write(b"DONE\r\n");
+    while !client.line().starts_with("i OK") {}
+    let found = lines(&mut client, "UID SEARCH ALL").join("");
+    assert_eq!(found.split(' ').count(), 22, "{found}");
+}
