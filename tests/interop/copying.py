@@ -2,9 +2,6 @@
 
 import imaplib
 import json
-import random
-import signal
-import subprocess
 from pathlib import Path
 
 import lib
@@ -88,21 +85,7 @@ def check_copy(server):
     server.stop()
     there = target(server, "there")
     command = [lib.binary(), "copy", "--from", server.config, "--to", there]
-    dice, killed = random.Random(5), 0
-    for _ in range(200):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=lib.environment(server.dir))
-        try:
-            process.wait(timeout=dice.uniform(0.1, 0.5))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
-            continue
-        equal(process.returncode, 0, "exit code of the copy that came to its end")
-        break
-    else:
-        raise Failed(f"it did not come to its end in {killed} runs")
-    true(killed > 0, "nothing was killed")
+    lib.kill_until_done(command, lib.environment(server.dir), "copy", 5)
     contains(copy(server.config, there, code=1), "holds other data", "a target in use")
     contains(copy(there, there, code=1), "the same database", "onto itself")
     wanted = seen(server.config, server.folder("seen-first"), accounts)

@@ -7,10 +7,8 @@ import json
 import os
 import poplib
 import pwd
-import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -352,23 +350,9 @@ def check_killed(server):
             for _ in range(250):
                 answer(client.uid("COPY", "1:3", "many"))
         command = [lib.binary(), "--config", server.config, "import", "maildir", dovecot.tree("eve"), account.email]
-        dice, killed = random.Random(7), 0
-        for _ in range(200):
-            run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=lib.environment(server.dir))
-            try:
-                run.wait(timeout=dice.uniform(0.1, 0.6))
-            except subprocess.TimeoutExpired:
-                run.send_signal(signal.SIGKILL)
-                run.wait()
-                killed += 1
-                continue
-            equal(run.returncode, 0, "exit code of the import that came to its end")
-            break
-        else:
-            raise Failed(f"it did not come to its end in {killed} runs")
-        true(killed > 0, "nothing was killed")
+        lib.kill_until_done(command, lib.environment(server.dir), "import", 7)
         equal(bring(server, dovecot.tree("eve"), account)["brought"], 0, "an import more")
-        compare(server, dovecot, "eve", account, f"after {killed} kills")
+        compare(server, dovecot, "eve", account, "after the kills")
     contains(server.control("fsck"), "they agree", "fsck")
 
 
@@ -445,21 +429,9 @@ def check_export_killed(server):
     server.control("export", "maildir", account.email, whole)
     tree = server.dir / "export-killed"
     command = [lib.binary(), "--config", server.config, "export", "maildir", account.email, tree]
-    dice, killed = random.Random(3), 0
-    for _ in range(100):
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=lib.environment(server.dir))
-        try:
-            run.wait(timeout=dice.uniform(0.05, 0.4))
-        except subprocess.TimeoutExpired:
-            run.send_signal(signal.SIGKILL)
-            run.wait()
-            killed += 1
-            continue
-        equal(run.returncode, 0, "exit code of the export that came to its end")
-        break
-    true(killed > 0, "nothing was killed")
+    lib.kill_until_done(command, lib.environment(server.dir), "export", 3)
     server.control("export", "maildir", account.email, tree)
-    equal(files(tree), files(whole), f"the tree after {killed} kills")
+    equal(files(tree), files(whole), "the tree after the kills")
     with account.imap() as client:
         answer(client.create("v1.0"))
         answer(client.select("INBOX"))

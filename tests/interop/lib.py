@@ -10,6 +10,7 @@ import contextlib
 import imaplib
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -464,3 +465,21 @@ def tail(log, lines=300):
     left_out = len(all_lines) - lines
     head = [f"[{left_out} lines before]"] if left_out > 0 else []
     return "\n".join(head + all_lines[-lines:])
+
+
+def kill_until_done(command, environment, what, seed):
+    """Runs a command, killed after ever longer whiles, until it comes to its end. The first while is too short for anything on any machine."""
+    dice, patience, killed = random.Random(seed), 0.004, 0
+    while patience < 120:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        try:
+            process.wait(timeout=patience * dice.uniform(0.5, 1))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed, patience = killed + 1, patience * 1.25
+            continue
+        equal(process.returncode, 0, f"exit code of the {what} that came to its end")
+        true(killed > 0, "nothing was killed")
+        return
+    raise Failed(f"it did not come to its end in {killed} runs")

@@ -66,7 +66,12 @@ impl Disk {
             &disk.path,
             fs::read_dir(&disk.path).map(Some).or_else(absent),
         )?;
-        if entries.is_some_and(|mut it| it.next().is_some()) {
+        // All that a run that was killed before its mark stood can have left.
+        let mark_to_be = format!("{MARK}.{MARK}");
+        let ours = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|it| it.file_name() == mark_to_be.as_str())
+        };
+        if entries.is_some_and(|mut it| !it.all(ours)) {
             return Err(disk.occupied("it is not empty, and no export"));
         }
         disk.make(&disk.path)?;
