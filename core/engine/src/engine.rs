@@ -25,6 +25,7 @@ use crate::auth::{Authenticator, Resolver};
 use crate::config::{Bind, Config, Program, Service};
 use crate::filter::{Filter, OnFailure};
 use crate::index::IndexPool;
+use crate::limits::rates::Rates;
 use crate::net::inherited::{InheritError, Inherited};
 use crate::net::limit::Limiter;
 use crate::net::listener::Accepted;
@@ -90,6 +91,7 @@ pub struct Running {
     certificates: Arc<Certificates>,
     limiter: Limiter,
     auth: Authenticator,
+    rates: Arc<Rates>,
     failures: Mutex<Failures>,
     stages: crate::actor::Stages,
     runtime: ServiceRuntime,
@@ -166,12 +168,13 @@ impl Running {
         &self.index
     }
 
-    /// Takes over what can change under running connections: certificates, limits, throttle. Reads files: blocks for a moment.
+    /// Takes over what can change under running connections: certificates, limits, rates, throttle. Reads files: blocks for a moment.
     ///
     /// # Errors
     /// A certificate that is no good; the old one stays.
     pub fn reload(&self, config: &Config) -> Result<(), CertificateError> {
         self.limiter.set((&config.limits).into());
+        self.rates.set(&config.limits);
         self.auth.set(&config.auth, config.limits.exempt.clone());
         self.certificates.reload()
     }

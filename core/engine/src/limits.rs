@@ -4,8 +4,10 @@
 //!
 //! The sessions say which bound they kept ([`Limit`]), the engine adds its own, and both are counted here.
 
+pub(crate) mod rates;
 #[cfg(test)]
 mod tests;
+pub(crate) mod window;
 
 use metrics::Counter;
 pub use postrider_protocol::limit::Limit;

@@ -18,6 +18,10 @@ pub enum Limit {
     Recipients,
     /// Accounts that the recipients of a message lead to.
     Accounts,
+    /// Messages within a window of time.
+    MessageRate,
+    /// Recipients within a window of time.
+    RecipientRate,
     /// Levels of parentheses and search keys.
     Nesting,
     /// Elements of a list or a sequence set, items to fetch, flags, patterns.
@@ -46,13 +50,15 @@ pub enum Limit {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Line,
         Self::Command,
         Self::Literal,
         Self::MessageSize,
         Self::Recipients,
         Self::Accounts,
+        Self::MessageRate,
+        Self::RecipientRate,
         Self::Nesting,
         Self::Elements,
         Self::SearchKeys,
@@ -76,6 +82,8 @@ impl Limit {
             Self::MessageSize => "message_size",
             Self::Recipients => "recipients",
             Self::Accounts => "accounts",
+            Self::MessageRate => "message_rate",
+            Self::RecipientRate => "recipient_rate",
             Self::Nesting => "nesting",
             Self::Elements => "elements",
             Self::SearchKeys => "search_keys",

@@ -59,6 +59,27 @@ pub struct Limits {
     pub slowest: u32,
     /// Peers that are never throttled, banned or counted per address.
     pub exempt: Vec<IpNet>,
+    /// How much may be sent within a window of time.
+    pub rates: Rates,
+}
+
+/// How much a client, an account and a domain may send within a window of time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rates {
+    /// How long a message counts.
+    pub window: Duration,
+    /// Messages of an address that has not logged in (IPv6: its /64).
+    pub messages_per_ip: u32,
+    /// Their recipients.
+    pub recipients_per_ip: u32,
+    /// Messages of an account.
+    pub messages_per_account: u32,
+    /// Their recipients.
+    pub recipients_per_account: u32,
+    /// Messages of all accounts of a domain.
+    pub messages_per_domain: u32,
+    /// Their recipients.
+    pub recipients_per_domain: u32,
 }
 
 impl Limits {
@@ -165,6 +186,20 @@ pub(super) fn read_limits(root: &Table<'_>) -> Limits {
             .into_iter()
             .map(|it| it.value)
             .collect(),
+        rates: read_rates(&table.table("rates")),
+    }
+}
+
+fn read_rates(table: &Table<'_>) -> Rates {
+    let count = |key: &str, default: u32| table.within(key, default, 1..=1_000_000_000);
+    Rates {
+        window: table.within("window", 60 * MINUTE, SECOND..=30 * DAY),
+        messages_per_ip: count("messages_per_ip", 10_000),
+        recipients_per_ip: count("recipients_per_ip", 50_000),
+        messages_per_account: count("messages_per_account", 1000),
+        recipients_per_account: count("recipients_per_account", 5000),
+        messages_per_domain: count("messages_per_domain", 10_000),
+        recipients_per_domain: count("recipients_per_domain", 50_000),
     }
 }
 

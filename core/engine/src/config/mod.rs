@@ -38,7 +38,7 @@ pub use keep::{Keep, KeepError};
 #[cfg(test)]
 pub(crate) use keys::KEYS;
 pub use ldap::Ldap;
-pub use limits::{Deadlines, Limits, Retention};
+pub use limits::{Deadlines, Limits, Rates, Retention};
 pub use listener::{Bind, BindError, Listener};
 pub use log::{Log, LogFormat, UnknownLogFormat};
 pub use postrider_protocol::secret::Secret;

@@ -61,6 +61,8 @@ fn everything_has_a_default() {
     assert_eq!(config.limits.connections_before_login_per_ip, 100);
     assert_eq!(config.limits.connections_per_account, 50);
     assert_eq!(config.limits.memory.to_string(), "1GiB");
+    assert_eq!(format_duration(config.limits.rates.window), "1h");
+    assert_eq!(config.limits.rates.messages_per_account, 1000);
     assert!(config.limits.exempt.is_empty() && config.auth.upgrade_hashes);
     assert_eq!(config.smtp.hop_count, 50);
     assert_eq!(config.smtp.recipient_delimiter, Some('+'));

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::delivery::tidy::{Origin, TidyError, tidy};
 use crate::delivery::{Answers, Incoming, Recipient, Report, trace};
 use crate::directory::{Target, Unroutable};
+use crate::limits::rates::Sent;
 use crate::limits::{self, Limit};
 use crate::telemetry::metrics::MESSAGES_RECEIVED;
 
@@ -25,6 +26,8 @@ use crate::telemetry::metrics::MESSAGES_RECEIVED;
 pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'static {
     /// Whether recipients share an answer.
     const ANSWERS: Answers;
+    /// Whether who sends has a rate; a server that hands on the mail of many has none.
+    const RATED: bool;
     /// For metrics.
     fn last_command(&self) -> &'static str;
     /// Where it stands.
@@ -33,6 +36,7 @@ pub(crate) trait Mail: Session<Ask = Ask, Answer = Answer> + Send + Unpin + 'sta
 
 impl Mail for SmtpSession {
     const ANSWERS: Answers = Answers::One;
+    const RATED: bool = true;
 
     fn last_command(&self) -> &'static str {
         SmtpSession::last_command(self)
@@ -45,6 +49,7 @@ impl Mail for SmtpSession {
 
 impl Mail for LmtpSession {
     const ANSWERS: Answers = Answers::Each;
+    const RATED: bool = false;
 
     fn last_command(&self) -> &'static str {
         LmtpSession::last_command(self)
@@ -73,9 +78,18 @@ impl<S: Mail> SmtpAsks<S> {
         }
     }
 
+    /// Whether the client sent little enough lately for one more.
+    fn may_send(&self, sent: Sent, wire: &Wire) -> bool {
+        let account = self.desk.account.as_ref().map(|it| it.email.as_str());
+        !S::RATED || self.desk.services.rates.allow(sent, wire.peer(), account)
+    }
+
     /// An account that has logged in sends as itself, or as an alias that leads to it.
-    async fn sender(&mut self, reverse_path: Option<Address>) -> SenderAnswer {
+    async fn sender(&mut self, reverse_path: Option<Address>, wire: &Wire) -> SenderAnswer {
         self.recipients.clear();
+        if !self.may_send(Sent::Message, wire) {
+            return SenderAnswer::Throttled;
+        }
         let (Some(account), Some(address)) = (&self.desk.account, &reverse_path) else {
             // From outside anybody writes; the null reverse-path is of notifications.
             return SenderAnswer::Accepted;
@@ -96,7 +110,15 @@ impl<S: Mail> SmtpAsks<S> {
         }
     }
 
-    async fn recipient(&mut self, path: Option<Address>, size: Option<u64>) -> RecipientAnswer {
+    async fn recipient(
+        &mut self,
+        path: Option<Address>,
+        size: Option<u64>,
+        wire: &Wire,
+    ) -> RecipientAnswer {
+        if !self.may_send(Sent::Recipient, wire) {
+            return RecipientAnswer::Throttled;
+        }
         let route = match self.desk.services.directory.route(path.as_ref()).await {
             Ok(route) => route,
             Err(error) => {
@@ -243,9 +265,11 @@ impl<S: Mail> Asks for SmtpAsks<S> {
             Ask::Authenticate(credentials) => {
                 Answer::Verdict(self.desk.authenticate(credentials, wire).await)
             }
-            Ask::Sender { reverse_path, .. } => Answer::Sender(self.sender(reverse_path).await),
+            Ask::Sender { reverse_path, .. } => {
+                Answer::Sender(self.sender(reverse_path, wire).await)
+            }
             Ask::Recipient { forward_path, size } => {
-                Answer::Recipient(self.recipient(forward_path, size).await)
+                Answer::Recipient(self.recipient(forward_path, size, wire).await)
             }
             Ask::Deliver(envelope) => Answer::Delivered(self.deliver(envelope, wire).await),
         }

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::directory::Directory;
 use crate::index::IndexPool;
+use crate::limits::rates::Rates;
 use crate::mailbox::Mailboxes;
 
 use super::maildrops::Maildrops;
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub auth: Authenticator,
     pub sessions: Sessions,
     pub maildrops: Maildrops,
+    pub rates: Arc<Rates>,
 }
 
 impl Services {

@@ -25,7 +25,7 @@ use crate::delivery::Delivery;
 use crate::directory::Directory;
 use crate::filter::Chain;
 use crate::index::IndexPool;
-use crate::limits;
+use crate::limits::{self, rates::Rates};
 use crate::mailbox::{Mailboxes, retention};
 use crate::net::entrance::{Bans, Entrance, Security};
 use crate::net::inherited::{self, Inherited};
@@ -130,6 +130,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         auth,
         sessions: Sessions::default(),
         maildrops: Maildrops::new(index.clone(), runtime.clone(), config.deadlines.maildrop),
+        rates: Arc::new(Rates::new(&config.limits)),
         config,
     });
 
@@ -155,6 +156,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         certificates,
         limiter,
         auth: services.auth.clone(),
+        rates: services.rates.clone(),
         failures: tokio::sync::Mutex::new(failures),
         stages,
         runtime,

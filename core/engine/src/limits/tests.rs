@@ -243,6 +243,7 @@ fn fixed_numbers_are_those_of_the_code() {
         "Logins that are remembered",
         crate::auth::cache::LIMIT as u64,
     );
+    is("Addresses, accounts and domains", rates::COUNTS as u64);
     is("Reads that wait for the index", SqliteIndex::READS as u64);
     is("A read waits", SqliteIndex::READ_WAIT.as_secs());
 }

@@ -248,33 +248,8 @@ pub(crate) fn never_deaf() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use super::super::testing::Lines;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .expect("no test panics with it")
-                .extend_from_slice(octets);
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Buffer {
-        fn text(&self) -> String {
-            let octets = self.0.lock().expect("no test panics with it").clone();
-            String::from_utf8(octets).expect("lines are UTF-8")
-        }
-    }
 
     /// What a client may send as its name to forge a line or a field.
     const FORGERY: &str =
@@ -298,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_text_line_cannot_be_forged() {
-        let buffer = Buffer::default();
+        let buffer = Lines::default();
         log(LogLayer::text(buffer.clone()));
         let text = buffer.text();
         assert_eq!(text.matches('\n').count(), 1, "{text}");
@@ -334,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_json_line_cannot_be_forged() {
-        let buffer = Buffer::default();
+        let buffer = Lines::default();
         log(LogLayer::json(buffer.clone()));
         let text = buffer.text();
         assert_eq!(text.matches('\n').count(), 1, "{text}");

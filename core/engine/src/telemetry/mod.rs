@@ -6,6 +6,8 @@ mod log;
 pub mod metrics;
 mod process;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use http::{Endpoints, Readiness};
 #[cfg(test)]

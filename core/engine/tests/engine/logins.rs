@@ -195,7 +195,7 @@ async fn attack_4_and_5_exchanges_that_break_off_hurt_nobody_else() {
 }
 
 /// A connection through the proxy in front, before its greeting.
-async fn through_the_proxy(house: &House, service: Service, client: &str) -> Client {
+pub(super) async fn through_the_proxy(house: &House, service: Service, client: &str) -> Client {
     let mut connection = Client::connect(house.port(service)).await;
     let header = match client.parse() {
         Ok(IpAddr::V4(client)) => format!("PROXY TCP4 {client} 198.51.100.1 4711 143\r\n"),

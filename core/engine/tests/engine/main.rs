@@ -16,6 +16,7 @@ mod logins;
 mod octets;
 mod pop3;
 mod quota;
+mod rates;
 mod restore;
 mod shared;
 mod smtp;

@@ -17,8 +17,6 @@
 //!
 //! **Bounds.** [`POTS`] counts, of which the least guilty are forgotten first; [`KNOWN`] proven pairs of address and account.
 
-mod window;
-
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,9 +26,9 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::window::{Parts, Window};
 use super::expiring::Expiring;
 use crate::config;
+use crate::limits::window::{Parts, Window};
 use crate::net::peer::{AddressKey, Peer};
 
 /// Things that failures are counted against.

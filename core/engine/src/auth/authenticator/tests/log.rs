@@ -1,49 +1,15 @@
 //! The lines that logins leave, as they are written: what Fail2ban reads, and nobody can forge.
 
-use std::io::{self, Write};
-
 use postrider_storage::index::AuthType;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::super::super::memory::MemoryResolver;
 use super::*;
+use crate::telemetry::testing::{self, Lines};
 use crate::telemetry::{LogLayer, never_deaf};
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Buffer {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Buffer {
-    fn text(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
-
-    /// The lines since the last call, without their times.
-    fn lines(&self) -> Vec<String> {
-        let text = self.text();
-        let line = |line: &str| line.split_once(' ').unwrap().1.trim_start().to_owned();
-        text.lines().map(line).collect()
-    }
-}
-
-fn listen() -> (Buffer, tracing::subscriber::DefaultGuard) {
-    never_deaf();
-    let buffer = Buffer::default();
-    let filter = tracing_subscriber::EnvFilter::new("off,postrider::auth=info");
-    let log = tracing_subscriber::registry()
-        .with(filter)
-        .with(LogLayer::text(buffer.clone()));
-    (buffer, tracing::subscriber::set_default(log))
+fn listen() -> (Lines, tracing::subscriber::DefaultGuard) {
+    testing::listen("off,postrider::auth=info")
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +122,7 @@ async fn a_closed_door_is_told_when_it_closes_and_at_each_refusal() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_begins_alike_in_json() {
     never_deaf();
-    let buffer = Buffer::default();
+    let buffer = Lines::default();
     let log = tracing_subscriber::registry().with(LogLayer::json(buffer.clone()));
     let _guard = tracing::subscriber::set_default(log);
     let house = House::new().await;

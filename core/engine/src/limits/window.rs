@@ -1,6 +1,6 @@
-//! Failures within a window of time, in constant memory.
+//! What happened within a window of time, in constant memory.
 //!
-//! The window is cut into [`PARTS`], and one part more is kept: a failure counts for at least the window, and for at most one part longer.
+//! The window is cut into [`PARTS`], and one part more is kept: what happens counts for at least the window, and for at most one part longer.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ const SLOTS: usize = PARTS as usize + 1;
 
 /// The clock of all windows of one length.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     start: Instant,
     length: Duration,
 }
 
 impl Parts {
-    pub(super) fn of(window: Duration) -> Self {
+    pub(crate) fn of(window: Duration) -> Self {
         Self {
             start: Instant::now(),
             length: (window / PARTS).max(Duration::from_millis(1)),
@@ -26,7 +26,7 @@ impl Parts {
     }
 
     /// The number of the part that a moment lies in.
-    pub(super) fn at(&self, now: Instant) -> u64 {
+    pub(crate) fn at(&self, now: Instant) -> u64 {
         let parts = now.saturating_duration_since(self.start).as_nanos() / self.length.as_nanos();
         u64::try_from(parts).unwrap_or(u64::MAX)
     }
@@ -34,21 +34,21 @@ impl Parts {
 
 /// What was counted lately.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Window {
+pub(crate) struct Window {
     counts: [u32; SLOTS],
     newest: u64,
 }
 
 impl Window {
     /// Counts one more.
-    pub(super) fn add(&mut self, part: u64) {
+    pub(crate) fn add(&mut self, part: u64) {
         self.forget(part);
         let slot = &mut self.counts[slot(self.newest)];
         *slot = slot.saturating_add(1);
     }
 
     /// What counts now.
-    pub(super) fn total(&self, part: u64) -> u32 {
+    pub(crate) fn total(&self, part: u64) -> u32 {
         let mut now = *self;
         now.forget(part);
         now.counts.iter().fold(0, |sum, it| sum.saturating_add(*it))
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_counts_for_the_window_and_little_longer() {
+    async fn what_happens_counts_for_the_window_and_little_longer() {
         let parts = Parts::of(Duration::from_secs(70));
         let start = Instant::now();
         let mut window = Window::default();
