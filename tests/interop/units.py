@@ -3,12 +3,20 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import smtplib
+import socket
+import sys
+import tempfile
+from pathlib import Path
 
 import lib
 from daemons import imap_greeted, login
 from lib import DOMAIN, PATIENCE, ROOT, Failed, Server, Skipped, contains, equal, eventually, mail, run, true
+
+sys.path.insert(0, str(ROOT / "contrib" / "two-hosts"))
+import neighbours  # noqa: E402
 
 UNITS = ROOT / "contrib" / "systemd"
 PROGRAMS = {"postrider.service": "postrider", "postrider-smtpd.service": "smtpd", "postrider-imapd.service": "imapd", "postrider-pop3d.service": "pop3d"}
@@ -137,21 +145,50 @@ def filter_of(unit):
 def check_system_calls(server):
     """every system call of the daemons, from start to end under some load, is one that their units allow"""
     for unit, program in PROGRAMS.items():
-        used = traced(server, program)
+        used = traced(server, program, "embedded")
         true(len(used) > 40, f"system calls of {program}: {sorted(used)}")
         equal(sorted(used - filter_of(unit)), [], f"system calls of {program} that {unit} forbids")
 
 
-def traced(server, program):
+def check_system_calls_with_neighbours(server):
+    """the same on PostgreSQL, a bucket and a directory, over TLS and by name"""
+    folder = Path(tempfile.mkdtemp(prefix="postrider-neighbours."))
+    # PostgreSQL runs as a user of its own.
+    folder.chmod(0o711)
+    ports = {name: free_port() for name in neighbours.PORTS}
+    beside = neighbours.Neighbours(folder, Path(lib.binary()).parent, "127.0.0.1", ["DNS:localhost"], lambda _, *words: [*map(str, words)], ports)
+    try:
+        beside.start_neighbours()
+        settings = beside.settings("localhost", folder / "ca.pem", lambda it: f' = "{neighbours.SECRETS[it]}"')
+        for unit, program in PROGRAMS.items():
+            used = traced(server, program, "neighbours", settings)
+            true(len(used) > 40, f"system calls of {program}: {sorted(used)}")
+            equal(sorted(used - filter_of(unit)), [], f"system calls of {program} that {unit} forbids")
+    finally:
+        beside.end_neighbours()
+        shutil.rmtree(folder)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def traced(server, program, where, settings=""):
     """The system calls that a program makes: mail comes in and is read where it serves that, it reloads, it is asked for metrics."""
-    folder = server.folder(f"traced-{program}")
+    folder = server.folder(f"traced-{program}-{where}")
     counts = folder / "calls"
-    one = Server(folder, program=program)
+    one = Server(folder, program=program, settings=settings)
     one.configure()
     house = Server(folder)
     house.control("migrate")
-    house.control("domain", "add", DOMAIN)
-    ada = house.account("ada")
+    if DOMAIN not in house.control("domain", "list"):
+        house.control("domain", "add", DOMAIN)
+        if settings:
+            house.control("domain", "add", neighbours.CORPORATE, "--auth", "ldap")
+    ada = house.account(f"ada-{program}-")
+    # Of the directory, where there is one.
+    ann = lib.Account(house, *list(neighbours.USERS.items())[1]) if settings else ada
     # The program itself has the number that we know; strace watches it from beside.
     one.prefix = ["strace", "-D", "-f", "-qq", "-c", "-U", "name", "-o", counts]
     with contextlib.ExitStack() as stack:
@@ -174,10 +211,12 @@ def traced(server, program):
             connection, file = imap_greeted(one)
             login(connection, file, ada, "SELECT INBOX", 'SEARCH TEXT "x"', "STORE 1 +FLAGS (\\Deleted)", "EXPUNGE")
             connection.close()
+            with ann.imap() as client:
+                equal(client.select()[0], "OK", "SELECT")
         if "submissions" in one.port:
             with smtplib.SMTP_SSL("localhost", one.port["submissions"], context=house.trust(), timeout=PATIENCE) as client:
-                client.login(ada.email, ada.password)
-                client.sendmail(ada.email, [ada.email], mail("three", sender=ada.email))
+                client.login(ann.email, ann.password)
+                client.sendmail(ann.email, [ada.email], mail("three", sender=ann.email))
         if "pop3s" in one.port:
             for _ in range(2):
                 run(["curl", "-sS", "--cacert", house.ca, f"pop3s://localhost:{one.port['pop3s']}/1", "-u", ada.login], home=folder)
