@@ -1,7 +1,8 @@
-"""Postrider as it runs without other services: `postrider run`, SQLite, Maildir on the local file system."""
+"""Postrider in one process, `postrider run`: without other services (SQLite, Maildir on the local file system), or with those it is told of."""
 
 import json
 import time
+import urllib.request
 
 from . import process
 
@@ -21,6 +22,7 @@ upgrade_hashes = false
 [limits]
 exempt = ["127.0.0.1/32"]
 
+{more}
 {listeners}
 [metrics]
 bind = "127.0.0.1:0"
@@ -30,18 +32,19 @@ SERVICES = ["smtp", "lmtp", "imap", "imaps", "pop3s"]
 
 
 class Postrider:
-    def __init__(self, program, directory, tls, users):
+    def __init__(self, program, directory, tls, users, more="", hash=process.HASH):
+        """`more` are further tables of its configuration; all users have the same hash."""
         self.program, self.directory = program, directory
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "postrider.toml"
         # As behind a proxy that has ended TLS: one load reads in clear.
         listeners = "".join(f'[[listener]]\nservice = "{s}"\nbind = "127.0.0.1:0"\n' + ("plaintext_login = true\n" if s == "imap" else "") + "\n"
                             for s in SERVICES)
-        self.config.write_text(CONFIG.format(data=directory / "data", tls=tls, listeners=listeners))
+        self.config.write_text(CONFIG.format(data=directory / "data", tls=tls, listeners=listeners, more=more))
         self.control("migrate")
         self.control("domain", "add", "example.test")
         table = directory / "users.csv"
-        table.write_text("email,password_hash\n" + "".join(f"{user},{process.HASH}\n" for user in users))
+        table.write_text("email,password_hash\n" + "".join(f"{user},{hash}\n" for user in users))
         self.control("user", "import", table)
         self.start()
 
@@ -58,6 +61,7 @@ class Postrider:
             time.sleep(0.05)
         taken = json.loads(ports.read_text())
         self.smtp, self.lmtp, self.imap, self.imaps, self.pop3s = (taken[s] for s in SERVICES)
+        self.metrics = taken["metrics"]
 
     def restart(self):
         self.stop()
@@ -65,6 +69,14 @@ class Postrider:
 
     def control(self, *command):
         return process.run(self.program, "--config", self.config, *command)
+
+    def asked_store(self):
+        """How often the store was asked for something so far."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        asked = [line for line in lines if line.startswith("postrider_store_seconds_count{")]
+        # Whether the store is there is looked at now and then, whatever clients do.
+        return sum(float(line.rsplit(" ", 1)[1]) for line in asked if 'operation="probe"' not in line)
 
     @property
     def pid(self):

@@ -11,6 +11,8 @@ import time
 # The password of every account, and its bcrypt hash at cost 4 (one millisecond): all servers check the same one.
 PASSWORD = "secret"
 HASH = "{BLF-CRYPT}$2b$04$postriderloadtestsaltuCDEp0k2UVGARcME87WMCrlLs09aZ4t2"
+# The same at the cost that a site has.
+HASH_12 = "{BLF-CRYPT}$2b$12$postriderloadtestsaltuTTrZ8i3yCVc0NibTs7LN64Iqb0AQR.6"
 
 
 class Failed(Exception):
@@ -52,6 +54,11 @@ def run(*command, stdin=None, env=None):
     if done.returncode != 0:
         raise Failed(f"{' '.join(command)}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-800:]}")
     return done.stdout
+
+
+def call(command, output):
+    """Runs a program to its end, its output into an open file; its exit status."""
+    return subprocess.call([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
 class Daemon:

@@ -125,11 +125,11 @@ def render(results, facts):
     return "\n".join(lines)
 
 
-def write(path, table):
+def write(path, table, begin=BEGIN):
     """Puts the table between its two marks in the README."""
     text = path.read_text()
-    head, found, rest = text.partition(BEGIN)
+    head, found, rest = text.partition(begin)
     _, closed, tail = rest.partition(END)
     if not (found and closed):
-        raise SystemExit(f"compare: {path} has lost its marks {BEGIN!r} and {END!r}")
-    path.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}")
+        raise SystemExit(f"{path} has lost its marks {begin!r} and {END!r}")
+    path.write_text(f"{head}{begin}\n{table}\n{END}{tail}")

@@ -1,7 +1,7 @@
 //! `load`: puts a bounded, counted load on any mail server and says how fast it was.
 //!
 //! It speaks SMTP, LMTP, IMAP and POP3 as clients do, against this server or another one, so that both are measured
-//! with the same ruler. Results go to standard output as a table, or with `--json` as one JSON document.
+//! with the same ruler; and S3, so that a server's work is known apart from that of the store below it. Results go to standard output as a table, or with `--json` as one JSON document.
 //!
 //! **Bounds.** Every count has a maximum, every run ends by itself (`--limit`), and targets that are not on this
 //! machine are refused unless `--allow-remote` is given: this is a measuring tool, not a weapon.
@@ -62,6 +62,10 @@ enum Load {
     Pop3(run::retrieve::Arguments),
     /// IMAP logins, each on a connection of its own
     Login(run::login::Arguments),
+    /// PUT objects into an S3-compatible store, as fast as it takes them
+    S3Put(run::store::Arguments),
+    /// GET the objects that s3-put has put
+    S3Get(run::store::Arguments),
     /// Clients that never log in: silent, slow, flooding, and shaking hands only
     Hostile(run::hostile::Arguments),
 }
@@ -80,6 +84,8 @@ impl Load {
             Self::DeliverToIdle(arguments) => run::notify::run(scope, arguments).await,
             Self::Pop3(arguments) => run::retrieve::run(scope, arguments).await,
             Self::Login(arguments) => run::login::run(scope, arguments).await,
+            Self::S3Put(arguments) => run::store::put(scope, arguments).await,
+            Self::S3Get(arguments) => run::store::get(scope, arguments).await,
             Self::Hostile(arguments) => run::hostile::run(scope, arguments).await,
         }
     }

@@ -3,4 +3,5 @@
 pub mod imap;
 pub mod message;
 pub mod pop3;
+pub mod s3;
 pub mod smtp;

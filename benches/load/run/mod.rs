@@ -11,6 +11,7 @@ pub mod login;
 pub mod mixed;
 pub mod notify;
 pub mod retrieve;
+pub mod store;
 
 use std::future::Future;
 use std::time::Instant;
