@@ -112,7 +112,9 @@ pub enum Command {
     /// Compare index and store: name what is missing or left over on either side.
     ///
     /// Repair throws no mail away: a body that no message names becomes a message again, in the mailbox it was born in; a message whose body is
-    /// gone is expunged, and can be brought back if a backup has the body. Exit status 1 if something does not agree and was not repaired.
+    /// gone is named, for a backup to bring it back. Servers may run meanwhile: a body that one of them may be about to name is counted as too
+    /// young to tell and left alone. Credentials that may not list the store check the one direction that they can. Exit status 1 if something
+    /// does not agree and was not repaired, or not everything could be checked.
     Fsck(FsckArgs),
 }
 
@@ -209,7 +211,7 @@ pub struct UndeleteArgs {
     pub into: Option<String>,
 }
 
-/// How to compare.
+/// How to compare. Works beside running servers: what they are about to name is left to them.
 #[derive(Args, Debug)]
 pub struct FsckArgs {
     /// Mend what can be mended.

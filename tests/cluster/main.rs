@@ -11,6 +11,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod checking;
 mod directory;
 mod moving;
 mod pressure;

@@ -90,6 +90,23 @@ fn copy(from: &Path, to: &Path, kills: u32) {
     }
 }
 
+/// A copy that is refused because a server works on its source or its target; the server stays as it was.
+fn refused(from: &Path, to: &Path, whose: &str) {
+    let said = Command::new(program())
+        .arg("copy")
+        .arg("--from")
+        .arg(from.join("postrider.toml"))
+        .arg("--to")
+        .arg(to.join("postrider.toml"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(1), "{errors}");
+    let wanted = format!("a server works on the {whose}");
+    assert!(errors.contains(&wanted), "{errors}");
+    assert!(said.stdout.is_empty(), "nothing was begun");
+}
+
 #[test]
 fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,7 +115,8 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
         fs::create_dir(&at).unwrap();
         at
     };
-    let first = House::new(&place("first"), "");
+    let listener = "[[listener]]\nservice = \"metrics\"\nbind = \"127.0.0.1:0\"\n";
+    let first = House::new(&place("first"), listener);
     first.done(&["migrate"], "");
     first.done(&["domain", "add", "move.test"], "");
     first.done(&["user", "add", ADA], "not to be guessed\n");
@@ -117,7 +135,13 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
         postgres.url("mail"),
         store.endpoint()
     );
-    let second = House::new(&place("second"), &lines);
+    let second = House::new(&place("second"), &(lines + listener));
+    // While a server works on the source a copy is not even begun; one that was killed works on nothing.
+    let at = |name: &str| folder.path().join(name);
+    let server = first.start();
+    refused(&at("first"), &at("second"), "source");
+    assert!(second.done(&["domain", "list"], "").contains("no domains"));
+    server.kill();
     copy(
         &folder.path().join("first"),
         &folder.path().join("second"),
@@ -127,7 +151,12 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
     assert!(there == wanted, "the copy is another Maildir");
     assert!(second.done(&["fsck"], "").contains("they agree"));
 
-    let third = House::new(&place("third"), "");
+    let third = House::new(&place("third"), listener);
+    // Nor on PostgreSQL, on whatever host.
+    let server = second.start();
+    refused(&at("second"), &at("third"), "source");
+    refused(&at("third"), &at("second"), "target");
+    server.stop();
     copy(
         &folder.path().join("second"),
         &folder.path().join("third"),

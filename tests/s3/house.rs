@@ -247,6 +247,74 @@ fn mail_comes_in_lies_in_the_bucket_and_goes_out() {
     assert_eq!(running.daemon.stop().code(), Some(0));
 }
 
+/// Keys that may not list: what the index names is looked for all the same, and the rest is said not to be checked.
+#[test]
+fn attack_47_fsck_says_what_keys_that_may_not_list_leave_unchecked() {
+    let server = Server::start();
+    let running = Running::start(&store(&server));
+    let mut smtp = running.smtp();
+    for subject in ["one", "two"] {
+        let reply = smtp.send(ADA, &message(subject, 500));
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    assert_eq!(running.metric("postrider_fsck_ended_seconds"), 0.0);
+    server.bucket().may_list = false;
+    let fsck = || {
+        let output = running.house.control(&["--json", "fsck"], "");
+        let document = serde_json::from_slice::<serde_json::Value>(&output.stdout);
+        (output.status.code(), document.expect("one document"))
+    };
+    let (code, said) = fsck();
+    assert_eq!(code, Some(1), "half a check is not a good one: {said}");
+    let why = said["not_checked"].as_str().expect("it says why");
+    assert!(
+        why.contains("s3:ListBucket") && why.contains(BUCKET),
+        "{why}"
+    );
+    assert_eq!((&said["found"], &said["agree"]), (&0.into(), &false.into()));
+    let output = running.house.control(&["fsck"], "");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        text,
+        format!(
+            "not checked: what the store has and the index lacks, because {why}\n2 bodies in the index: nothing is missing\n"
+        )
+    );
+    assert_eq!(running.metric("postrider_fsck_complete"), 0.0);
+    assert!(running.metric("postrider_fsck_ended_seconds") > 1_700_000_000.0);
+
+    // One that is lost is found, though nobody says what is missing; and one that was cut.
+    let mut mail: Vec<String> = server.bucket().objects.keys().cloned().collect();
+    mail.retain(|it| it.starts_with("s3.test/"));
+    let cut = server.bucket().objects.get_mut(&mail[0]).map(|it| {
+        it.octets = it.octets.slice(..it.octets.len() - 1);
+    });
+    assert!(cut.is_some() && server.bucket().objects.remove(&mail[1]).is_some());
+    let (code, said) = fsck();
+    assert_eq!((code, &said["found"]), (Some(1), &2.into()), "{said}");
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for it in said["findings"].as_array().expect("a list") {
+        found.push((
+            it["key"].as_str().expect("a key"),
+            it["kind"].as_str().expect("a kind"),
+        ));
+    }
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [(mail[0].as_str(), "damaged"), (mail[1].as_str(), "missing")]
+    );
+    let kind = |kind: &str| running.metric(&format!("postrider_fsck_findings{{kind=\"{kind}\"}}"));
+    assert_eq!(
+        (kind("missing"), kind("damaged"), kind("left_over")),
+        (1.0, 1.0, 0.0)
+    );
+    server.bucket().may_list = true;
+    let (_, said) = fsck();
+    assert_eq!(said["not_checked"], serde_json::Value::Null);
+    assert_eq!(running.metric("postrider_fsck_complete"), 1.0);
+}
+
 #[test]
 fn attack_47_wrong_keys_end_the_start_and_a_store_that_is_away_does_not() {
     let server = Server::start();

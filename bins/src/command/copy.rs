@@ -56,6 +56,9 @@ async fn site(
 fn failure(error: CopyError) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
+        CopyError::Served(_) => failure.hint(
+            "stop it, on all hosts, and copy then: what it is sent meanwhile would be missing",
+        ),
         CopyError::Occupied => failure.hint("copy into a database that has no domains"),
         CopyError::Other => failure.hint("go on with that one, or take an empty database"),
         CopyError::Differs(_) => failure.hint(

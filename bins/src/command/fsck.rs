@@ -1,6 +1,6 @@
 //! `postrider fsck`: do index and store agree?
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use postrider::actor::{Budget, ByteCount, ServiceRuntime};
 use postrider::blob::{
@@ -9,12 +9,15 @@ use postrider::blob::{
 };
 use postrider::clock;
 use postrider::config::Config;
+use postrider::moving::Copy;
 use postrider::protocol::message::summary::Summary;
+use postrider::telemetry::check::Checked;
 use postrider_storage::{
     blob::{BlobStore, MemoryStore},
-    index::{BlobId, Change, Index, RenewUidValidities},
+    index::{BlobId, Change, Index, RenewUidValidities, Timestamp},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     Failure, Place, Report,
@@ -44,6 +47,10 @@ pub(super) async fn run(place: &Place, arguments: &FsckArgs) -> Result<Report, F
         true => Repair::Append,
         false => Repair::Report,
     };
+    if arguments.repair && Copy::goes_on_into(index.as_ref()).await? {
+        let failure = Failure::new("a copy into this database has not come to its end");
+        return Err(failure.hint("what looks left over is on its way: let it end, or run it again"));
+    }
     if arguments.restored {
         renew(index.as_ref()).await?;
     }
@@ -53,8 +60,13 @@ pub(super) async fn run(place: &Place, arguments: &FsckArgs) -> Result<Report, F
     };
     let mut fsck = prepare(&config, index, store).await?;
     (fsck.options.repair, fsck.options.owner) = (repair, owner);
-    let report = fsck.run(clock::now()).await?;
-    let mut report = render(&report, repair);
+    let (begun, now) = (Instant::now(), clock::now());
+    let found = fsck.run(now).await?;
+    let mut report = render(&found, repair);
+    if let Err(error) = checked(&found, now, begun.elapsed()).keep(&config.data_dir) {
+        let line = format!("the metrics of servers do not hear of it: {error}\n");
+        report.text.push_str(&line);
+    }
     report.json["renewed"] = json!(arguments.restored);
     if arguments.restored {
         let line = "every mailbox has a new UIDVALIDITY: clients fetch them anew\n";
@@ -70,6 +82,20 @@ async fn renew(index: &dyn Index) -> Result<(), Failure> {
         outcome?;
     }
     Ok(())
+}
+
+/// What the metrics of servers show.
+fn checked(report: &FsckReport, begun: Timestamp, took: Duration) -> Checked {
+    Checked {
+        ended: begun.0 / 1_000_000 + i64::try_from(took.as_secs()).unwrap_or(0),
+        took: took.as_secs_f64(),
+        missing: report.missing.total,
+        damaged: report.damaged.total,
+        left_over: report.orphans.total,
+        quota: report.quotas.total,
+        repaired: report.orphans.mended,
+        complete: report.unlisted.is_none(),
+    }
 }
 
 async fn prepare(
@@ -89,7 +115,7 @@ async fn prepare(
         spools,
         taker: Budget::new(memory).taker(memory),
         summarize: Arc::new(|octets| Summary::of(octets).encode()),
-        options: FsckOptions::default(),
+        options: FsckOptions::beside(config.deadlines.answer),
     })
 }
 
@@ -107,21 +133,38 @@ fn render(report: &FsckReport, repair: Repair) -> Report {
     let bodies = count(report.bodies, "object in the store", "objects in the store");
     let findings_of = count(found, "finding", "findings");
     let verdict = match (found, open, repair) {
+        (0, ..) if report.unlisted.is_some() => "nothing is missing".to_owned(),
         (0, ..) => "they agree".to_owned(),
         (_, 0, _) => format!("{findings_of}, all repaired"),
         (_, open, Repair::Append) => format!("{findings_of}, {open} not repaired"),
         (_, _, Repair::Report) => findings_of,
     };
-    text.push_str(&format!("{rows}, {bodies}: {verdict}\n"));
+    if report.young > 0 {
+        let young = count(report.young, "object is", "objects are");
+        text.push_str(&format!(
+            "{young} too young to tell: a server works on the index and may be about to name them\n"
+        ));
+    }
+    match &report.unlisted {
+        None => text.push_str(&format!("{rows}, {bodies}: {verdict}\n")),
+        Some(why) => {
+            text.push_str(&format!(
+                "not checked: what the store has and the index lacks, because {why}\n"
+            ));
+            text.push_str(&format!("{rows}: {verdict}\n"));
+        }
+    }
     Report {
         text,
         json: json!({
             "bodies": report.rows,
             "objects": report.bodies,
-            "agree": found == 0,
+            "agree": found == 0 && report.unlisted.is_none(),
             "found": found,
             "repaired": report.orphans.mended,
             "findings": findings,
+            "young": report.young,
+            "not_checked": report.unlisted,
         }),
         good: report.is_clean(),
     }

@@ -35,6 +35,9 @@ pub enum Error {
     /// The database or store is away, full, or overloaded. The outcome of a change is unknown; repeating it is harmless.
     #[error("storage unavailable: {0}")]
     Unavailable(String),
+    /// The store does not let these credentials list what it holds. Brought by [`crate::blob::BlobStore::list`] alone.
+    #[error("{0}")]
+    Denied(String),
     /// What was read is not what was written: a checksum differs, a row cannot be decoded.
     #[error("storage corrupt: {0}")]
     Corrupt(String),
@@ -69,7 +72,7 @@ impl Error {
                 Class::Request
             }
             Self::OverQuota { .. } => Class::Quota,
-            Self::Unavailable(_) => Class::Temporary,
+            Self::Unavailable(_) | Self::Denied(_) => Class::Temporary,
             Self::Corrupt(_) | Self::NewerSchema { .. } => Class::Bug,
         }
     }

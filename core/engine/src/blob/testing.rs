@@ -4,7 +4,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,11 +41,18 @@ pub(super) enum IndexFault {
 pub(super) struct FaultyIndex {
     index: Arc<dyn Index>,
     faults: Mutex<VecDeque<IndexFault>>,
+    /// What accounts count as used, too many.
+    more: AtomicU64,
 }
 
 impl FaultyIndex {
     pub(super) fn fault(&self, fault: IndexFault) {
         self.faults.lock().unwrap().push_back(fault);
+    }
+
+    /// Every account counts so many octets too many.
+    pub(super) fn miscount(&self, octets: u64) {
+        self.more.store(octets, Ordering::SeqCst);
     }
 }
 
@@ -77,6 +87,13 @@ impl Index for FaultyIndex {
     async fn unique_ids(&self, mailbox: MailboxId) -> Result<Vec<(Uid, String)>, Error> { self.index.unique_ids(mailbox).await }
     async fn retrieved(&self, mailbox: MailboxId) -> Result<Vec<(Uid, Timestamp)>, Error> { self.index.retrieved(mailbox).await }
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> { self.index.all_blobs(after, limit).await }
+    async fn known_bodies(&self, keys: &[BlobKey]) -> Result<Vec<KnownBody>, Error> { self.index.known_bodies(keys).await }
+    async fn usage(&self, account: AccountId) -> Result<Option<Usage>, Error> {
+        let usage = self.index.usage(account).await?;
+        Ok(usage.map(|it| Usage { used: it.used + self.more.load(Ordering::SeqCst), ..it }))
+    }
+    async fn serve(&self) -> Result<(), Error> { self.index.serve().await }
+    async fn is_served(&self) -> Result<bool, Error> { self.index.is_served().await }
     async fn generation(&self) -> Result<i64, Error> { self.index.generation().await }
     async fn probe(&self) -> Result<(), Error> { self.index.probe().await }
 
@@ -121,6 +138,7 @@ impl House {
         let index = Arc::new(FaultyIndex {
             index,
             faults: Mutex::default(),
+            more: AtomicU64::new(0),
         });
         let domain = AddDomain {
             name: "example.com".to_owned(),

@@ -79,6 +79,16 @@ impl Delivery {
         bodies: Vec<BlobKey>,
     ) -> Result<T, Error> {
         if answer.as_ref().is_err_and(is_refusal) {
+            // A check that found them meanwhile may have named them: then they are messages, and stay.
+            let known = match self.index.raw().known_bodies(&bodies).await {
+                Ok(known) => known,
+                Err(error) => {
+                    tracing::debug!(%error, "bodies of refused messages stay for fsck");
+                    return answer;
+                }
+            };
+            let named = |key: &BlobKey| known.iter().any(|it| it.body.key == *key);
+            let bodies: Vec<BlobKey> = bodies.into_iter().filter(|it| !named(it)).collect();
             let deadline = tokio::time::Instant::now() + self.patience;
             let forget = async |key: BlobKey| {
                 if let Err(error) = self.blobs.delete(&key, deadline).await {

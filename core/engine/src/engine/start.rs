@@ -57,6 +57,8 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
 
     make_data_dir(&config, &runtime).await?;
     let index = open_index(&config, parts.index, &runtime).await?;
+    let serving = index.serve().await;
+    serving.map_err(|error| storage("database", error))?;
     let store = open_store(&config, parts.store, &parts.programs, &runtime).await?;
     let spools = Spools::open(config.data_dir.join("spool"), runtime.clone())
         .await
@@ -411,6 +413,7 @@ fn serve_metrics(
     if let Some(metrics) = metrics.clone() {
         services.runtime.handle().spawn(metrics.run_upkeep());
     }
+    telemetry::check::watch(&services.config.data_dir);
     let ready = services.clone();
     let endpoints = telemetry::http::Endpoints {
         metrics,

@@ -8,7 +8,7 @@ use std::{sync::OnceLock, time::Duration};
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{process, store};
+use super::{check, process, store};
 
 /// How often the samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -123,6 +123,12 @@ metrics! {
     MEMORY_IN_FLIGHT = "postrider_memory_in_flight_bytes", Gauge, Bytes, "Octets of message bodies held in memory, of limits.memory.";
     MEMORY_LIMIT = "postrider_memory_in_flight_limit_bytes", Gauge, Bytes, "Octets of message bodies that may be held in memory: limits.memory.";
     MEMORY_WAITING = "postrider_memory_waiting", Gauge, Count, "Takers that wait for memory.";
+    // What the last check found.
+    FSCK_FINDINGS = "postrider_fsck_findings", Gauge, Count, "Findings of the last fsck on this data_dir, by kind (missing, damaged, left_over, quota).";
+    FSCK_REPAIRED = "postrider_fsck_repaired", Gauge, Count, "Of these, findings that it repaired.";
+    FSCK_COMPLETE = "postrider_fsck_complete", Gauge, Count, "1 if the last fsck on this data_dir saw both sides, 0 if the store could not be listed.";
+    FSCK_ENDED = "postrider_fsck_ended_seconds", Gauge, Seconds, "When the last fsck on this data_dir came to its end, in seconds since 1970.";
+    FSCK_TOOK = "postrider_fsck_took_seconds", Gauge, Seconds, "Time that the last fsck on this data_dir took.";
     // The house.
     ACTORS_OPEN = "postrider_actors_open", Gauge, Count, "Actors that live, of kinds made on demand, by actor.";
     ACTOR_PLACES_TAKEN = "postrider_actor_places_taken", Gauge, Count, "Asks admitted and not yet answered, by actor.";
@@ -184,6 +190,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         process::record();
         store::record();
+        check::record();
         self.0.render()
     }
 

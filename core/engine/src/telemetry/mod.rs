@@ -1,5 +1,6 @@
 //! What operators see of a running server: logs, metrics, health.
 
+pub mod check;
 mod field;
 pub mod http;
 mod log;

@@ -227,6 +227,11 @@ impl Unique {
         u128::from_be_bytes(first)
     }
 
+    /// Whether it was [derived](Unique::derived) from what the octets were read from: then it says nothing of when that was.
+    pub fn is_derived(&self) -> bool {
+        self.process == 0
+    }
+
     /// What makes it unique.
     pub fn random(&self) -> u128 {
         self.random

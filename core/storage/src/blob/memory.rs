@@ -35,6 +35,8 @@ pub enum Operation {
 /// What goes wrong with one operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
+    /// Nothing is done, and never will be with these credentials.
+    Deny,
     /// It fails and nothing was done.
     Fail,
     /// It is done, but the answer is a failure: the unknown outcome of a lost connection.
@@ -149,6 +151,7 @@ impl MemoryStore {
         };
         match fault.map(|(_, fault)| fault) {
             Some(Fault::Fail) => Err(injected()),
+            Some(Fault::Deny) => Err(Error::Denied("a test does not allow it".to_owned())),
             Some(Fault::Stall) => {
                 let mut resumed = self.inner.resumed.subscribe();
                 let before = *resumed.borrow_and_update();

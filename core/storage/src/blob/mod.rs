@@ -135,6 +135,7 @@ pub trait BlobStore: Send + Sync + 'static {
     /// What was kept beside a body; from its key what was not. For `fsck` alone.
     async fn meta(&self, key: &BlobKey) -> Result<BlobMeta, Error>;
     /// All keys that begin with a prefix, with their sizes, in any order; for `fsck` alone. What is not the key of a body is passed over.
+    /// [`Error::Denied`] where the credentials do not reach so far.
     async fn list(
         &self,
         prefix: &str,

@@ -63,6 +63,15 @@ pub struct Overdue {
     pub uid: Uid,
 }
 
+/// What an account uses, as it is counted and as it is (I4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Usage {
+    /// Octets that count as used.
+    pub used: u64,
+    /// Octets of its messages.
+    pub sum: u64,
+}
+
 impl Account {
     /// Whether it may log in and get mail.
     pub fn enabled(&self) -> bool {

@@ -96,6 +96,15 @@ pub struct BlobRef {
     pub sha256: [u8; 32],
 }
 
+/// A body that the index knows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnownBody {
+    /// It.
+    pub body: BlobRef,
+    /// Nothing names it any longer, and the store may delete it.
+    pub doomed: bool,
+}
+
 /// An expunged message that can still be brought back (I10).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Expunged {

@@ -20,7 +20,7 @@ mod news;
 mod postgres;
 mod sqlite;
 
-pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention};
+pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention, Usage};
 pub use alias::{Addresses, Alias, KnownAddress};
 pub use change::*;
 pub use domain::{AuthType, Domain};
@@ -31,8 +31,8 @@ pub use mailbox::{
 };
 pub use memory::MemoryIndex;
 pub use message::{
-    BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, MailboxChanges, Message, NewBlob,
-    Recoverable,
+    BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, KnownBody, MailboxChanges, Message,
+    NewBlob, Recoverable,
 };
 pub use news::News;
 pub use postgres::{Hearing, PostgresIndex, PostgresSettings};
@@ -40,7 +40,7 @@ pub use sqlite::SqliteIndex;
 
 use tokio::sync::broadcast;
 
-use crate::Error;
+use crate::{Error, blob::BlobKey};
 
 /// What is kept of accounts, mailboxes and messages.
 ///
@@ -153,7 +153,19 @@ pub trait Index: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Overdue>, Error>;
     /// A page of all bodies that the index names, by row, after `after`: for `fsck`.
+    /// Rows that are committed while pages are read may have lower numbers than those that were read: see [`Index::known_bodies`].
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error>;
+    /// What the index knows of these bodies, in any order; those that it does not know are left out. For `fsck`, and for who is about to
+    /// delete a body that it put.
+    async fn known_bodies(&self, keys: &[BlobKey]) -> Result<Vec<KnownBody>, Error>;
+    /// What an account counts as used and what its messages have, as one consistent state; none if it is gone. For `fsck`.
+    async fn usage(&self, account: AccountId) -> Result<Option<Usage>, Error>;
+    /// Says that a server works on this index, until the index is dropped or the process ends.
+    async fn serve(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Whether a server says so, in whatever process, on whatever host.
+    async fn is_served(&self) -> Result<bool, Error>;
     /// A value that rises with every committed change of accounts, domains and aliases made by any process (for caches), and of
     /// mailboxes made by other processes, where no [`News`] tell of them. Logins and what an account uses do not count. Cheap enough to
     /// ask a few times a second.

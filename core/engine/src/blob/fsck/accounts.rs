@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use postrider_storage::{
     Error,
-    index::{Account, BlobId, ModSeq},
+    index::{BlobId, ModSeq, Usage},
 };
 
 use super::{Fsck, FsckReport, Named, WrongQuota};
@@ -42,29 +42,18 @@ impl Fsck {
         Ok(())
     }
 
-    /// Compares used quotas with the sums of the mailboxes, twice where they differ: mail may be coming in.
+    /// Compares what accounts count as used with what their messages have.
     pub(super) async fn look_at_quotas(&self, report: &mut FsckReport) -> Result<(), Error> {
         for account in self.index.accounts(None).await? {
-            if self.sum(&account).await? == account.used {
-                continue;
-            }
-            let Some(again) = self.index.account_by_id(account.id).await? else {
+            // None: it went while we looked.
+            let Some(Usage { used, sum }) = self.index.usage(account.id).await? else {
                 continue;
             };
-            let sum = self.sum(&again).await?;
-            if sum != again.used && again.used == account.used {
-                report.quotas.add(WrongQuota {
-                    account: again.email,
-                    used: again.used,
-                    sum,
-                });
+            if used != sum {
+                let account = account.email;
+                report.quotas.add(WrongQuota { account, used, sum });
             }
         }
         Ok(())
-    }
-
-    async fn sum(&self, account: &Account) -> Result<u64, Error> {
-        let mailboxes = self.index.mailboxes(account.id).await?;
-        Ok(mailboxes.iter().map(|it| it.size).sum())
     }
 }

@@ -6,12 +6,18 @@
 //! no 250 has sent it again). Only what was made whole is appended; what is damaged, or whose account is gone or full, stays
 //! where it is and is named.
 //!
-//! It runs beside a working server. Whatever appears or goes while it looks is asked for again before it counts, and the row of a body
-//! younger than the grace time is waited for: a delivery may be about to name it. Should it come after the wait it finds the row
-//! that a repair made, since a key is appended once.
+//! It runs beside working servers, and takes nothing from them:
+//!
+//! - What has no row when it is listed is asked for by its key before it counts: rows are committed in another order than they are numbered.
+//! - A body younger than the grace time belongs to who puts it. While a server works on the index it is left alone, and only counted; its row
+//!   may still come, or be refused and the body taken back. Without a server it is waited for, and then it is left over like any other.
+//! - Bodies of an import have no age: their names follow from what they were read from. They are left to the next run of that import.
+//! - Right before an orphan becomes a message its key is asked for once more; and a key that is appended twice is one message.
+//! - Ages come from names, which hosts give by their own clocks, never from the store: hosts' clocks may differ by a part of the grace time.
 //!
 //! **Bounds.** 32 octets a row, for the whole index; [`BATCH`] possible orphans; one body at a time from the spool.
-//! **On failure.** A check that cannot see everything ends with the error and says nothing: half a listing looks like lost mail.
+//! **On failure.** A check that cannot see everything ends with the error and says nothing: half a listing looks like lost mail. Only where the store may not
+//! be listed at all the other half is done, and the report says so.
 
 mod accounts;
 mod orphan;
@@ -40,7 +46,7 @@ pub use self::report::{
     Damage, Damaged, Findings, FsckReport, Missing, Named, Orphan, OrphanFate, WrongQuota,
 };
 use self::rows::{Rows, Seen};
-use super::{BlobPool, Spools, gc};
+use super::{BlobPool, Spools};
 use crate::actor::Taker;
 
 /// Possible orphans that are looked at together.
@@ -51,8 +57,6 @@ const PAGE: u32 = 1000;
 const PARALLEL: usize = 8;
 /// How often the row of a young body is looked for while it is waited for.
 const LOOK: Duration = Duration::from_millis(500);
-/// Doomed bodies that are not taken for orphans; the reaper leaves no more than a round behind.
-const DOOMED: u32 = 100_000;
 
 /// Makes the encoded summary of a message that the index keeps.
 pub type Summarize = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
@@ -93,9 +97,10 @@ pub struct FsckOptions {
     pub repair: Repair,
     /// Whose they are.
     pub owner: Owner,
-    /// The row of a younger body may be on its way, and is waited for.
+    /// The row of a younger body may be on its way, and is waited for. More than a server takes from the naming of a body to its row, and than
+    /// hosts' clocks differ.
     pub grace: Duration,
-    /// How long; then the body counts as left over like any other.
+    /// How long; then the body is left over like any other, unless a server works on the index.
     pub settle: Duration,
     /// How long one operation may take.
     pub patience: Duration,
@@ -110,6 +115,17 @@ impl Default for FsckOptions {
             grace: Duration::from_secs(120),
             settle: Duration::from_secs(5),
             patience: Duration::from_secs(60),
+        }
+    }
+}
+
+impl FsckOptions {
+    /// The usual ones beside servers whose answers come after this time at the latest: scan, put and commit of a body, each with its own.
+    pub fn beside(answer: Duration) -> Self {
+        let usual = Self::default();
+        Self {
+            grace: usual.grace.max(answer.saturating_mul(5)),
+            ..usual
         }
     }
 }
@@ -154,21 +170,19 @@ impl Fsck {
     ) -> Result<(), Error> {
         let grace = i64::try_from(self.options.grace.as_micros()).unwrap_or(i64::MAX);
         let young_since = now.0.saturating_sub(grace);
-        let mut orphans = Vec::new();
-        let mut young = Vec::new();
-        let mut bodies = self.blobs.list("", self.deadline()).await?;
+        let (mut orphans, mut young) = (Vec::new(), Vec::new());
+        let mut bodies = match self.blobs.list("", self.deadline()).await {
+            Err(Error::Denied(why)) => {
+                report.unlisted = Some(why);
+                return Ok(());
+            }
+            listing => listing?,
+        };
         while let Some((key, size)) = bodies.try_next().await? {
             report.bodies += 1;
             report.octets += size;
             match rows.see(&key, size) {
-                Some(expected) if expected == size => {}
-                Some(expected) => {
-                    let damage = Damage::Size {
-                        expected,
-                        found: size,
-                    };
-                    report.damaged.add(damaged(&key, damage));
-                }
+                Some(expected) => compare(&key, expected, size, report),
                 None if key.unique().is_some_and(|it| it.made().0 > young_since) => {
                     young.push((key, size));
                 }
@@ -179,35 +193,60 @@ impl Fsck {
                     .await?;
             }
             if young.len() == BATCH {
-                self.wait_for_rows(&mut young, rows).await?;
-                self.look_at_orphans(now, &mut young, rows, report).await?;
+                self.look_at_young(now, &mut young, rows, report).await?;
             }
         }
         self.look_at_orphans(now, &mut orphans, rows, report)
             .await?;
-        self.wait_for_rows(&mut young, rows).await?;
-        self.look_at_orphans(now, &mut young, rows, report).await
+        self.look_at_young(now, &mut young, rows, report).await
     }
 
-    /// Takes out bodies whose rows come while they are waited for.
-    async fn wait_for_rows(
+    /// Young bodies: those whose rows come while they are waited for are well, and the rest is somebody's as long as anybody serves.
+    async fn look_at_young(
         &self,
+        now: Timestamp,
         young: &mut Vec<(BlobKey, u64)>,
         rows: &mut Rows,
+        report: &mut FsckReport,
     ) -> Result<(), Error> {
         let until = Instant::now() + self.options.settle;
-        loop {
-            if young.is_empty() {
-                return Ok(());
-            }
-            rows.catch_up(self.index.as_ref()).await?;
-            young.retain(|(key, size)| rows.see(key, *size).is_none());
+        let mut served = self.index.is_served().await?;
+        while !young.is_empty() {
+            self.leave_known(young, rows, report).await?;
             let now = Instant::now();
             if now >= until {
-                return Ok(());
+                break;
             }
             tokio::time::sleep_until((now + LOOK).min(until)).await;
         }
+        served |= self.index.is_served().await?;
+        if served {
+            report.young += young.len() as u64;
+            young.clear();
+        }
+        self.look_at_orphans(now, young, rows, report).await
+    }
+
+    /// Takes out bodies that the index knows by now; also those that are doomed, which the reaper deletes.
+    async fn leave_known(
+        &self,
+        bodies: &mut Vec<(BlobKey, u64)>,
+        rows: &mut Rows,
+        report: &mut FsckReport,
+    ) -> Result<(), Error> {
+        let keys: Vec<BlobKey> = bodies.iter().map(|(key, _)| key.clone()).collect();
+        let known = self.index.known_bodies(&keys).await?;
+        let named = known.iter().filter(|it| !it.doomed);
+        rows.add_late(named.map(|it| &it.body));
+        let known: HashSet<&BlobKey> = known.iter().map(|it| &it.body.key).collect();
+        bodies.retain(|(key, size)| {
+            let unknown = !known.contains(key);
+            if let Some(expected) = rows.see(key, *size) {
+                compare(key, expected, *size, report);
+            }
+            unknown
+        });
+        Ok(())
     }
 
     async fn look_at_orphans(
@@ -220,15 +259,8 @@ impl Fsck {
         if orphans.is_empty() {
             return Ok(());
         }
-        // Rows that were committed since the others were read.
-        rows.catch_up(self.index.as_ref()).await?;
-        // What is doomed no message names any longer, but the index still knows. Nothing is newly doomed by asking: nothing was expunged before 1970.
-        let doomed = gc::doom(self.index.as_ref(), Timestamp(0), DOOMED).await?;
-        let doomed: HashSet<BlobKey> = doomed.into_iter().map(|body| body.key).collect();
+        self.leave_known(orphans, rows, report).await?;
         for (key, size) in orphans.drain(..) {
-            if rows.see(&key, size).is_some() || doomed.contains(&key) {
-                continue;
-            }
             let Some(orphan) = self.look_at_orphan(now, key, size).await? else {
                 continue;
             };
@@ -244,6 +276,10 @@ impl Fsck {
     async fn look_at_rows(&self, rows: &Rows, report: &mut FsckReport) -> Result<(), Error> {
         let mut after = BlobId(i64::MIN);
         let mut listed = HashMap::new();
+        let unlisted = match report.unlisted {
+            Some(_) => Unlisted::Yes,
+            None => Unlisted::No,
+        };
         loop {
             let page = self.index.all_blobs(after, PAGE).await?;
             let Some(last) = page.last() else {
@@ -252,7 +288,7 @@ impl Fsck {
             after = last.id;
             let due = page.into_iter().filter(|row| self.is_due(row, rows));
             let mut found = stream::iter(due)
-                .map(|row| self.look_at_row(row))
+                .map(|row| self.look_at_row(row, unlisted))
                 .buffer_unordered(PARALLEL);
             while let Some(found) = found.next().await {
                 match found? {
@@ -277,14 +313,20 @@ impl Fsck {
         }
     }
 
-    async fn look_at_row(&self, row: BlobRef) -> Result<Option<RowFault>, Error> {
-        let end = match self.options.depth {
-            Depth::Length => 0,
-            Depth::Checksum => row.size,
+    async fn look_at_row(
+        &self,
+        row: BlobRef,
+        unlisted: Unlisted,
+    ) -> Result<Option<RowFault>, Error> {
+        let range = match (self.options.depth, unlisted) {
+            (Depth::Checksum, _) => 0..row.size,
+            (Depth::Length, Unlisted::No) => 0..0,
+            // Nobody told its length, so its last octet is asked for.
+            (Depth::Length, Unlisted::Yes) => row.size.saturating_sub(1)..row.size,
         };
         let read = async {
             let mut hash = Sha256::new();
-            let mut chunks = self.blobs.get(&row.key, 0..end, self.deadline()).await?;
+            let mut chunks = self.blobs.get(&row.key, range, self.deadline()).await?;
             while let Some(chunk) = chunks.try_next().await? {
                 hash.update(&chunk);
             }
@@ -322,10 +364,26 @@ impl Fsck {
     }
 }
 
+/// Whether the store told nothing of its bodies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Unlisted {
+    Yes,
+    No,
+}
+
 /// What is wrong with a row.
 enum RowFault {
     Missing(BlobId, Missing),
     Damaged(Damaged),
+}
+
+/// Notes a body whose length is not what its row says.
+fn compare(key: &BlobKey, expected: u64, found: u64, report: &mut FsckReport) {
+    if expected != found {
+        report
+            .damaged
+            .add(damaged(key, Damage::Size { expected, found }));
+    }
 }
 
 fn damaged(key: &BlobKey, damage: Damage) -> Damaged {

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use postrider_protocol::line::octets_as_lines;
 use postrider_storage::{
     Class, Error,
-    blob::{BlobKey, BlobMeta},
+    blob::{BlobKey, BlobMeta, Unique},
     index::{
         Account, Append, Appended, Change, CreateMailbox, Flags, INBOX, Mailbox, NewBlob, Outcome,
         Timestamp,
@@ -35,9 +35,12 @@ impl Fsck {
         let fate = match self.options.repair {
             Repair::Report => OrphanFate::Found,
             Repair::Append => match self.append(now, &key, size, &meta).await {
-                Ok(fate) => fate,
+                Ok(Some(fate)) => fate,
+                Ok(None) => return Ok(None),
+                // It went while we read it, or its row came and it is doomed already.
+                Err(Error::NotFound("body" | "blob")) => return Ok(None),
                 // Gone or unreadable, full, or not to be kept: this one's trouble. Ours ends the check.
-                Err(error) if error.class() != Class::Temporary => left(error.to_string()),
+                Err(error) if error.class() != Class::Temporary => left(&error.to_string()),
                 Err(error) => return Err(error),
             },
         };
@@ -50,27 +53,34 @@ impl Fsck {
         }))
     }
 
-    async fn append(
+    pub(super) async fn append(
         &self,
         now: Timestamp,
         key: &BlobKey,
         size: u64,
         meta: &BlobMeta,
-    ) -> Result<OrphanFate, Error> {
+    ) -> Result<Option<OrphanFate>, Error> {
         let Some(account) = self.index.account(&meta.account).await? else {
-            return Ok(left("no account of this address".to_owned()));
+            return Ok(Some(left("no account of this address")));
         };
-        let made = key.unique().map_or(Timestamp(0), |unique| unique.made());
-        if self.options.owner == Owner::Then && made < account.addressed {
-            return Ok(left("made before the account got this address".to_owned()));
+        let unique = key.unique();
+        if self.options.owner == Owner::Then {
+            if unique.as_ref().is_some_and(Unique::is_derived) {
+                let why = "an import that did not come to its end brought it; run that again";
+                return Ok(Some(left(why)));
+            }
+            let made = unique.map_or(Timestamp(0), |unique| unique.made());
+            if made < account.addressed {
+                return Ok(Some(left("made before the account got this address")));
+            }
         }
-        let Some(mailbox) = self.mailbox_at_birth(&account, &meta.mailbox, now).await? else {
-            return Ok(left("the account has no INBOX".to_owned()));
-        };
         let body = self.read(key, size).await?;
         if !key.fits(&body.written()) {
-            return Ok(left("its octets do not fit its name".to_owned()));
+            return Ok(Some(left("its octets do not fit its name")));
         }
+        let Some(mailbox) = self.mailbox_at_birth(&account, &meta.mailbox, now).await? else {
+            return Ok(Some(left("the account has no INBOX")));
+        };
         let summarize = Arc::clone(&self.summarize);
         let (summary, line_size) = body
             .scan(Bytes::new(), &self.taker, self.deadline(), move |octets| {
@@ -93,6 +103,11 @@ impl Fsck {
             internal_date: Timestamp(meta.internal_date),
             now,
         };
+        // Another check may have been faster, or who put it; then it may lie in another mailbox by now, where a second append would not find it.
+        let known = self.index.known_bodies(std::slice::from_ref(key)).await?;
+        if !known.is_empty() {
+            return Ok(None);
+        }
         let outcome = crate::blob::apply(self.index.as_ref(), Change::Append(append)).await?;
         let Outcome::Appended(Appended { uid, .. }) = outcome else {
             return Err(Error::Corrupt(format!(
@@ -100,10 +115,10 @@ impl Fsck {
             )));
         };
         tracing::info!(%key, account = %account.email, mailbox = %mailbox.name, %uid, "a body without a row is a message again");
-        Ok(OrphanFate::Appended {
+        Ok(Some(OrphanFate::Appended {
             mailbox: mailbox.name,
             uid: uid.0,
-        })
+        }))
     }
 
     /// Where a message was born, made again if that is gone; INBOX if it cannot be made.
@@ -125,15 +140,13 @@ impl Fsck {
             now,
         };
         match crate::blob::apply(self.index.as_ref(), Change::CreateMailbox(create)).await {
-            Ok(_) => {
-                let made = self.index.mailbox(account.id, name).await?;
-                if let Some(mailbox) = made.filter(selectable) {
-                    return Ok(Some(mailbox));
-                }
-            }
             Err(error) if error.class() == Class::Temporary => return Err(error),
-            // A name that is none today, or one too many.
-            Err(_) => {}
+            // Made by us or by somebody else meanwhile; or a name that is none today, or one too many.
+            _ => {}
+        }
+        let made = self.index.mailbox(account.id, name).await?;
+        if let Some(mailbox) = made.filter(selectable) {
+            return Ok(Some(mailbox));
         }
         self.index.mailbox(account.id, INBOX).await
     }
@@ -149,7 +162,8 @@ impl Fsck {
     }
 }
 
-fn left(why: String) -> OrphanFate {
+fn left(why: &str) -> OrphanFate {
+    let why = why.to_owned();
     OrphanFate::Left { why }
 }
 

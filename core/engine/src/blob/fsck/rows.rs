@@ -3,7 +3,7 @@
 use postrider_storage::{
     Error,
     blob::BlobKey,
-    index::{BlobId, Index},
+    index::{BlobId, BlobRef, Index},
 };
 use sha2::{Digest, Sha256};
 
@@ -23,7 +23,6 @@ pub(super) struct Rows {
     rows: Vec<Row>,
     /// Rows that came later, few, by fingerprint.
     late: Vec<Row>,
-    last: BlobId,
 }
 
 struct Row {
@@ -32,34 +31,43 @@ struct Row {
     seen: Seen,
 }
 
+impl Row {
+    fn of(row: &BlobRef) -> Self {
+        Self {
+            fingerprint: fingerprint(&row.key),
+            size: row.size,
+            seen: Seen::No,
+        }
+    }
+}
+
 impl Rows {
     pub(super) async fn load(index: &dyn Index) -> Result<Self, Error> {
-        let mut all = Self {
-            rows: Vec::new(),
-            late: Vec::new(),
-            last: BlobId(i64::MIN),
-        };
-        all.catch_up(index).await?;
-        std::mem::swap(&mut all.rows, &mut all.late);
-        Ok(all)
-    }
-
-    /// Reads rows that were added since.
-    pub(super) async fn catch_up(&mut self, index: &dyn Index) -> Result<(), Error> {
+        let mut rows = Vec::new();
+        let mut after = BlobId(i64::MIN);
         loop {
-            let page = index.all_blobs(self.last, PAGE).await?;
+            let page = index.all_blobs(after, PAGE).await?;
             let Some(last) = page.last() else {
                 break;
             };
-            self.last = last.id;
-            self.late.extend(page.iter().map(|row| Row {
-                fingerprint: fingerprint(&row.key),
-                size: row.size,
-                seen: Seen::No,
-            }));
+            after = last.id;
+            rows.extend(page.iter().map(Row::of));
         }
+        rows.sort_unstable_by_key(|row: &Row| row.fingerprint);
+        Ok(Self {
+            rows,
+            late: Vec::new(),
+        })
+    }
+
+    /// Adds rows that were committed since.
+    pub(super) fn add_late<'a>(&mut self, rows: impl Iterator<Item = &'a BlobRef>) {
+        let late = rows.map(Row::of);
+        let new: Vec<Row> = late
+            .filter(|row| place(&self.late, row.fingerprint).is_none())
+            .collect();
+        self.late.extend(new);
         self.late.sort_unstable_by_key(|row| row.fingerprint);
-        Ok(())
     }
 
     pub(super) fn len(&self) -> u64 {

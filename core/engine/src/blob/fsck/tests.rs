@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use postrider_storage::{
-    blob::{BlobMeta, BlobStore, Fault, Operation},
+    blob::{BlobMeta, BlobStore, Fault, Operation, Unique},
     index::{
-        AddAccounts, AuthType, Change, CreateMailbox, ModSeq, NewAccount, Outcome, RenameAccount,
-        SetQuota,
+        AddAccounts, AuthType, Change, CreateMailbox, MemoryIndex, ModSeq, NewAccount, Outcome,
+        RenameAccount, SetQuota,
     },
 };
+
+mod beside;
 
 use super::{
     super::testing::{DAY, DAYS, EMAIL, House, IndexFault, NOW},
@@ -93,6 +95,8 @@ async fn differences_are_named_and_nothing_is_touched() {
         rows: 3,
         bodies: 3,
         octets: report.octets,
+        unlisted: None,
+        young: 0,
         missing: Findings {
             total: 1,
             mended: 0,

@@ -171,11 +171,7 @@ struct Round {
 }
 
 /// Bodies that may be deleted: those of earlier rounds, and those that nothing names since `before`.
-pub(super) async fn doom(
-    index: &dyn Index,
-    before: Timestamp,
-    limit: u32,
-) -> Result<Vec<Doomed>, Error> {
+async fn doom(index: &dyn Index, before: Timestamp, limit: u32) -> Result<Vec<Doomed>, Error> {
     match super::apply(index, Change::Reap(Reap { before, limit })).await? {
         Outcome::Doomed(doomed) => Ok(doomed),
         other => Err(Error::Corrupt(format!(

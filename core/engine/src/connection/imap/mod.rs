@@ -279,9 +279,10 @@ fn trouble(error: &Error) -> Trouble {
         Error::OverQuota { .. } => Trouble::OverQuota,
         Error::Limit { what, .. } => Trouble::Limit(what),
         Error::Invalid(why) => Trouble::Cannot(why),
-        Error::Unavailable(_) | Error::Corrupt(_) | Error::NewerSchema { .. } => {
-            Trouble::Unavailable
-        }
+        Error::Unavailable(_)
+        | Error::Denied(_)
+        | Error::Corrupt(_)
+        | Error::NewerSchema { .. } => Trouble::Unavailable,
     }
 }
 

@@ -2,7 +2,8 @@
 //! mailboxes with UIDVALIDITY, UIDs and modification sequences, messages with flags, keywords, dates and what POP3 knows of them, subscriptions,
 //! and bodies under the same keys.
 //!
-//! The server that is copied from must not run: what changes meanwhile is noticed at the end, and then the copy is not good. The target holds
+//! The server that is copied from must not run, and while one does nothing is begun ([`Index::is_served`]); what changes all the same is noticed at the
+//! end, and then the copy is not good. The target holds
 //! nothing, or what an earlier run of the same copy left; a lease in its index says which. At the end both are read and compared.
 //!
 //! Not copied: what was expunged and could be brought back, bodies that no message names, and what a directory will say again
@@ -62,6 +63,9 @@ pub enum CopyError {
     /// Another copy of the same is under way, or was begun from somewhere else.
     #[error("the target belongs to a copy from somewhere else")]
     Other,
+    /// A server works on the source, or on the target.
+    #[error("a server works on the {0}")]
+    Served(&'static str),
     /// What was read at the end is not what was copied.
     #[error("the copy differs from its source: {0}")]
     Differs(String),
@@ -106,6 +110,11 @@ impl Copy {
     /// # Errors
     /// [`CopyError`]. What was copied until then stays, and the next run goes on, unless the source was written meanwhile.
     pub async fn run(&self, watch: &dyn Watch) -> Result<CopyReport, CopyError> {
+        for (site, what) in [(&self.from, "source"), (&self.to, "target")] {
+            if site.index.is_served().await? {
+                return Err(CopyError::Served(what));
+            }
+        }
         self.claim().await?;
         let mut report = CopyReport::default();
         let accounts = self.from.index.accounts(None).await?;
@@ -137,18 +146,32 @@ impl Copy {
         Ok(report)
     }
 
+    /// Whether a copy into this index was begun and has not come to its end: nobody else changes it meanwhile.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn goes_on_into(index: &dyn Index) -> Result<bool, Error> {
+        // Somebody who cannot hold it learns whether anybody does.
+        let lease = TakeLease {
+            name: LEASE.to_owned(),
+            holder: "nobody".to_owned(),
+            until: Timestamp(0),
+            now: clock::now(),
+        };
+        match index.apply(vec![Change::TakeLease(lease)]).await.pop() {
+            Some(Err(Error::Exists("lease"))) => Ok(true),
+            Some(Err(error)) => Err(error),
+            _ => Ok(false),
+        }
+    }
+
     /// Takes an empty target, or one that an earlier run took.
     async fn claim(&self) -> Result<(), CopyError> {
         let index = &self.to.index;
         let empty = index.domains().await?.is_empty() && index.accounts(None).await?.is_empty();
         let until = Timestamp(clock::now().0.saturating_add(LONG));
-        if !empty {
-            // Somebody who cannot hold it learns whether anybody does.
-            match self.lease("nobody".to_owned(), Timestamp(0)).await {
-                Ok(()) => return Err(CopyError::Occupied),
-                Err(CopyError::Other) => {}
-                Err(error) => return Err(error),
-            }
+        if !empty && !Self::goes_on_into(index.as_ref()).await? {
+            return Err(CopyError::Occupied);
         }
         self.lease(self.holder.clone(), until).await
     }

@@ -130,6 +130,7 @@ pub struct S3Store(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    bucket: String,
     multipart_from: u64,
     part: u64,
     read_back: bool,
@@ -146,6 +147,7 @@ impl S3Store {
     pub fn open(settings: &S3Settings) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
             client: Client::new(settings)?,
+            bucket: settings.bucket.clone(),
             multipart_from: settings.multipart_from.max(1),
             // The least that S3 takes, but for the last part.
             part: settings.part.max(5 << 20),
@@ -380,7 +382,13 @@ async fn list_page(
         ask.query.push(("continuation-token", next.into()));
     }
     let answered = inner.client.ask_whole(&ask, Client::until()).await;
-    let (_, body) = answered.map_err(Failure::into_error)?;
+    let (_, body) = answered.map_err(|failure| match failure.is(403, "AccessDenied") {
+        true => Error::Denied(format!(
+            "these credentials may not list the bucket {} (s3:ListBucket)",
+            inner.bucket
+        )),
+        false => failure.into_error(),
+    })?;
     let page = answer::page(&body)?;
     match next.is_some() && page.next == next {
         true => Err(Error::Unavailable(

@@ -21,6 +21,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     the_log_forgets_in_the_end(fresh().await).await;
     restored(fresh().await).await;
     pages(fresh().await).await;
+    known(fresh().await).await;
 }
 
 async fn reap(home: &Home, before: Timestamp, limit: u32) -> Vec<Doomed> {
@@ -46,6 +47,51 @@ fn names(doomed: &[Doomed]) -> Vec<&str> {
 async fn expunge(home: &Home, uids: &[Uid], now: Timestamp) {
     let which = ExpungeWhich::Exactly(uids.to_vec());
     home.expunge(home.inbox, which, now).await.expect("gone");
+}
+
+/// What `fsck` asks: bodies by their keys, and what an account uses.
+async fn known(index: Arc<dyn Index>) {
+    let home = Home::new(index, None).await;
+    let uids = home.fill(home.inbox, "m", 3).await;
+    let usage = async || {
+        let usage = home.index.usage(home.account).await.expect("reads work");
+        usage.map(|it| (it.used, it.sum))
+    };
+    let sum: u64 = home.account().await.used;
+    assert!(sum > 0);
+    assert_eq!(usage().await, Some((sum, sum)));
+    let rows = home.index.all_blobs(BlobId(i64::MIN), 10).await;
+    let rows = rows.expect("reads work");
+    let stranger = super::body("nobody", 1).key;
+    let mut keys: Vec<_> = rows.iter().map(|it| it.key.clone()).collect();
+    keys.push(stranger);
+    let ask = async || {
+        let mut known = home.index.known_bodies(&keys).await.expect("reads work");
+        known.sort_unstable_by_key(|it| it.body.id);
+        known
+    };
+    let known = ask().await;
+    assert!(known.iter().all(|it| !it.doomed));
+    assert!(known.iter().map(|it| &it.body).eq(&rows));
+    assert_eq!(home.index.known_bodies(&[]).await, Ok(Vec::new()));
+
+    // Doomed bodies are known until they are forgotten; what can be brought back does not count as used.
+    expunge(&home, &uids[..2], later(10)).await;
+    let left = home.account().await.used;
+    assert!(left < sum);
+    assert_eq!(usage().await, Some((left, left)));
+    let doomed = reap(&home, later(11), 1).await;
+    let is_doomed: Vec<bool> = ask().await.iter().map(|it| it.doomed).collect();
+    assert_eq!(is_doomed.iter().filter(|it| **it).count(), 1);
+    forget(&home, &doomed).await;
+    assert_eq!(ask().await.len(), 2);
+    let account = home.account;
+    let gone = RemoveAccount {
+        account,
+        now: later(12),
+    };
+    home.one(Change::RemoveAccount(gone)).await.expect("gone");
+    assert_eq!(usage().await, None);
 }
 
 async fn expunged_reaped_forgotten(index: Arc<dyn Index>) {

@@ -2,11 +2,26 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
-use super::{Gone, State};
+use super::{Body, Gone, State};
 use crate::{
     Error,
-    index::{AccountId, BlobId, Doomed, Forget, MailboxId, Outcome, Reap, Uid},
+    blob::BlobKey,
+    index::{
+        AccountId, BlobId, BlobRef, Doomed, Forget, KnownBody, MailboxId, Outcome, Reap, Uid, Usage,
+    },
 };
+
+impl Body {
+    /// Where it lies.
+    pub(super) fn as_ref(&self, id: BlobId) -> BlobRef {
+        BlobRef {
+            id,
+            key: self.new.key.clone(),
+            size: self.new.size,
+            sha256: self.new.sha256,
+        }
+    }
+}
 
 impl State {
     /// What went from a mailbox, by UID.
@@ -19,6 +34,32 @@ impl State {
         self.expunged
             .range(all)
             .map(|((_, _, uid), gone)| (*uid, gone))
+    }
+
+    /// What is known of a body.
+    pub(super) fn known_body(&self, key: &BlobKey) -> Option<KnownBody> {
+        let id = *self.keys.get(key)?;
+        let body = self.blobs.get(&id)?;
+        Some(KnownBody {
+            body: body.as_ref(id),
+            doomed: body.doomed.is_some(),
+        })
+    }
+
+    /// What counts as used, and what the messages have.
+    pub(super) fn usage(&self, id: AccountId) -> Option<Usage> {
+        let account = &self.accounts.get(&id)?.account;
+        let own = self
+            .mailboxes
+            .values()
+            .filter(|it| it.mailbox.account == id);
+        Some(Usage {
+            used: account.used,
+            sum: own
+                .flat_map(|it| it.messages.values())
+                .map(|it| it.size)
+                .sum(),
+        })
     }
 
     pub(super) fn reap(&mut self, change: Reap) -> Result<Outcome, Error> {

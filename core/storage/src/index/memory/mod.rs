@@ -17,13 +17,16 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
     Account, AccountId, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain, DomainId, Expunged,
-    Flags, Index, Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome, Overdue,
-    Recoverable, Retention, Timestamp, Uid, check,
+    Flags, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome,
+    Overdue, Recoverable, Retention, Timestamp, Uid, Usage, check,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -32,6 +35,7 @@ use crate::{Error, blob::BlobKey};
 pub struct MemoryIndex {
     state: Mutex<State>,
     broken: Mutex<Option<Error>>,
+    served: AtomicBool,
 }
 
 /// Everything that is kept.
@@ -188,12 +192,7 @@ impl State {
 
     fn blob_ref(&self, id: BlobId) -> Option<BlobRef> {
         let body = self.blobs.get(&id).filter(|it| it.doomed.is_none())?;
-        Some(BlobRef {
-            id,
-            key: body.new.key.clone(),
-            size: body.new.size,
-            sha256: body.new.sha256,
-        })
+        Some(body.as_ref(id))
     }
 
     fn apply(&mut self, change: Change) -> Result<Outcome, Error> {
@@ -444,6 +443,24 @@ impl Index for MemoryIndex {
         let ids = state.blobs.keys().filter(|it| **it > after);
         let named = ids.filter_map(|it| state.blob_ref(*it));
         Ok(named.take(limit as usize).collect())
+    }
+
+    async fn known_bodies(&self, keys: &[BlobKey]) -> Result<Vec<KnownBody>, Error> {
+        let state = self.state()?;
+        Ok(keys.iter().filter_map(|it| state.known_body(it)).collect())
+    }
+
+    async fn usage(&self, account: AccountId) -> Result<Option<Usage>, Error> {
+        Ok(self.state()?.usage(account))
+    }
+
+    async fn serve(&self) -> Result<(), Error> {
+        self.served.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn is_served(&self) -> Result<bool, Error> {
+        Ok(self.served.load(Ordering::SeqCst))
     }
 
     async fn generation(&self) -> Result<i64, Error> {

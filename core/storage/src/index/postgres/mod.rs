@@ -96,10 +96,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 pub use settings::{Hearing, PostgresSettings};
 
@@ -114,10 +111,10 @@ use self::{
 };
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
-    Expunged, Index, Mailbox, MailboxChanges, MailboxId, ModSeq, News, Outcome, Overdue,
-    Recoverable, Retention, Timestamp, Uid,
+    Expunged, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, ModSeq, News, Outcome, Overdue,
+    Recoverable, Retention, Timestamp, Uid, Usage,
 };
-use crate::Error;
+use crate::{Error, blob::BlobKey};
 
 /// The index in PostgreSQL. Cheap to clone.
 #[derive(Clone)]
@@ -187,7 +184,7 @@ impl PostgresIndex {
         // A standby, which may be read, has none: they would have come with the changes of its primary.
         if index.read(migrate::some_are_bare).await? {
             let taken = index
-                .on(|conn, begin| migrate::take_over(conn, &begin.0, now()))
+                .on(|conn, begin| migrate::take_over(conn, &begin.0, moment::now()))
                 .await?;
             tracing::info!(accounts = taken, "accounts got their mailboxes");
         }
@@ -287,12 +284,6 @@ impl PostgresIndex {
 
 fn gone(error: &tokio::task::JoinError) -> Error {
     Error::Unavailable(error.to_string())
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let micros = since.map_or(0, |it| it.as_micros());
-    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 #[async_trait::async_trait]
@@ -448,6 +439,19 @@ impl Index for PostgresIndex {
 
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> {
         self.read(move |conn| blob::page(conn, after, limit)).await
+    }
+
+    async fn known_bodies(&self, keys: &[BlobKey]) -> Result<Vec<KnownBody>, Error> {
+        let keys = blob::texts(keys);
+        self.read(move |conn| blob::known(conn, &keys)).await
+    }
+
+    async fn usage(&self, account: AccountId) -> Result<Option<Usage>, Error> {
+        self.read(move |conn| account::usage(conn, account)).await
+    }
+
+    async fn is_served(&self) -> Result<bool, Error> {
+        self.read(notice::somebody_serves).await
     }
 
     async fn generation(&self) -> Result<i64, Error> {

@@ -1,6 +1,9 @@
 //! The timestamp columns that other programs read too: microseconds since 2000, UTC.
 
-use std::io::Write;
+use std::{
+    io::Write,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use diesel::{
     deserialize::{self, FromSql, FromSqlRow},
@@ -36,4 +39,11 @@ impl ToSql<sql_types::Timestamp, Pg> for Moment {
         out.write_all(&since.to_be_bytes())?;
         Ok(IsNull::No)
     }
+}
+
+/// The time of this machine.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.map_or(0, |it| it.as_micros());
+    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
 }

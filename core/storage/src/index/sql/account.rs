@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, insert_into, update};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, insert_into, sql_types::BigInt,
+    update,
+};
 
 use super::{
     Conn, alias,
@@ -13,16 +16,33 @@ use super::{
     moment::Moment,
     name, restore, retention,
     schema::{counter, domains, mailbox as mailboxes, subscription, virtual_users},
-    sql::{Bind, run},
+    sql::{self, Bind, run},
 };
 use crate::{
     Error,
     index::{
         Account, AccountId, AddAccounts, DomainId, FIRST_MAILBOXES, INBOX, NewAccount, Outcome,
         RemoveAccount, RenameAccount, SetAccountActive, SetPassword, SetQuota, Timestamp,
-        TouchLogin, check,
+        TouchLogin, Usage, check,
     },
 };
+
+/// What counts as used, and what the messages have.
+pub(super) fn usage(conn: &mut Conn, id: AccountId) -> Result<Option<Usage>, Fault> {
+    let found: Vec<(i64, i64)> = sql::rows::<(BigInt, BigInt), _>(
+        conn,
+        "SELECT used_quota, (SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM message WHERE account_id = ?) \
+         FROM virtual_users WHERE id = ?",
+        &[Bind::Number(id.0), Bind::Number(id.0)],
+    )?;
+    let read = |(used, sum)| -> Result<Usage, Error> {
+        Ok(Usage {
+            used: number(used, "used quota")?,
+            sum: number(sum, "sum of sizes")?,
+        })
+    };
+    Ok(found.into_iter().next().map(read).transpose()?)
+}
 
 /// A login is noted once in this time, in microseconds.
 const LOGIN_NOTED: i64 = 60_000_000;

@@ -20,8 +20,11 @@ use super::{
 use crate::{
     Error,
     blob::BlobKey,
-    index::{BlobId, BlobRef, Doomed, Forget, Outcome, Reap},
+    index::{BlobId, BlobRef, Doomed, Forget, KnownBody, Outcome, Reap},
 };
+
+/// Keys that a statement takes.
+const KEYS: usize = 1000;
 
 /// What a [`BlobRef`] needs of a row of `blob`.
 pub(super) type BlobRow = (i64, String, i64, Vec<u8>);
@@ -49,6 +52,29 @@ pub(super) fn page(conn: &mut Conn, after: BlobId, limit: u32) -> Result<Vec<Blo
         .select((blob::id, blob::key, blob::size, blob::sha256))
         .load(conn)?;
     Ok(rows.into_iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Keys as a statement takes them.
+pub(super) fn texts(keys: &[BlobKey]) -> Vec<String> {
+    keys.iter().map(|it| it.as_str().to_owned()).collect()
+}
+
+pub(super) fn known(conn: &mut Conn, keys: &[String]) -> Result<Vec<KnownBody>, Fault> {
+    let mut known = Vec::new();
+    for some in keys.chunks(KEYS) {
+        let rows: Vec<(BlobRow, Option<i64>)> = blob::table
+            .filter(blob::key.eq_any(some))
+            .select((
+                (blob::id, blob::key, blob::size, blob::sha256),
+                blob::doomed,
+            ))
+            .load(conn)?;
+        for (row, doomed) in rows {
+            let (body, doomed) = (read(row)?, doomed.is_some());
+            known.push(KnownBody { body, doomed });
+        }
+    }
+    Ok(known)
 }
 
 pub(super) fn reap(conn: &mut Conn, change: &Reap) -> Result<Outcome, Fault> {

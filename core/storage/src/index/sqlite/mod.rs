@@ -40,6 +40,7 @@ mod mark;
 mod message;
 mod moment;
 mod readers;
+mod serving;
 mod sql;
 
 // What PostgreSQL shares: each back end compiles these with its own `Conn`, `moment`, `sql` and macros.
@@ -97,13 +98,16 @@ use tokio::{
     sync::{Mutex, OwnedMutexGuard},
 };
 
-use self::{commits::Commits, connect::Purpose, fault::Fault, message::Which, readers::Readers};
+use self::{
+    commits::Commits, connect::Purpose, fault::Fault, message::Which, readers::Readers,
+    serving::Serving,
+};
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
-    Expunged, INBOX, Index, KnownAddress, Mailbox, MailboxChanges, MailboxId, ModSeq, Outcome,
-    Overdue, Recoverable, Retention, Timestamp, Uid,
+    Expunged, INBOX, Index, KnownAddress, KnownBody, Mailbox, MailboxChanges, MailboxId, ModSeq,
+    Outcome, Overdue, Recoverable, Retention, Timestamp, Uid, Usage,
 };
-use crate::Error;
+use crate::{Error, blob::BlobKey};
 
 /// What statements run on.
 type Conn = SqliteConnection;
@@ -117,6 +121,7 @@ pub struct SqliteIndex {
     /// None after a failure, until the next batch.
     writer: Arc<Mutex<Option<SqliteConnection>>>,
     commits: Arc<Commits>,
+    serving: Serving,
 }
 
 impl std::fmt::Debug for SqliteIndex {
@@ -143,6 +148,7 @@ impl SqliteIndex {
         let path = connect::file(path_or_url)?;
         migrate_file(path.clone()).await?;
         let commits = Arc::new(Commits::of(&path));
+        let serving = Serving::of(&path);
         let path = path
             .to_str()
             .ok_or(Error::Invalid("not the path of a database file"))?
@@ -160,6 +166,7 @@ impl SqliteIndex {
             readers,
             writer: Arc::default(),
             commits,
+            serving,
         };
         let now = now();
         index
@@ -430,6 +437,23 @@ impl Index for SqliteIndex {
 
     async fn all_blobs(&self, after: BlobId, limit: u32) -> Result<Vec<BlobRef>, Error> {
         self.read(move |conn| blob::page(conn, after, limit)).await
+    }
+
+    async fn known_bodies(&self, keys: &[BlobKey]) -> Result<Vec<KnownBody>, Error> {
+        let keys = blob::texts(keys);
+        self.read(move |conn| blob::known(conn, &keys)).await
+    }
+
+    async fn usage(&self, account: AccountId) -> Result<Option<Usage>, Error> {
+        self.read(move |conn| account::usage(conn, account)).await
+    }
+
+    async fn serve(&self) -> Result<(), Error> {
+        self.serving.begin()
+    }
+
+    async fn is_served(&self) -> Result<bool, Error> {
+        self.serving.goes_on()
     }
 
     async fn generation(&self) -> Result<i64, Error> {
