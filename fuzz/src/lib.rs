@@ -44,6 +44,7 @@ pub const ENGINE: &[&str] = &[
     "connection_imap",
     "connection_pop3",
     "connection_smtp",
+    "maildir",
     "password_hash",
     "proxy_header",
     "store_key",

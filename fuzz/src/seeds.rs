@@ -46,6 +46,12 @@ const VALUES: &[(&str, &[u8])] = &[
     ("proxy_header", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
     ("store_key", b"example.test/ada/Maildir/cur/1700000000.M5P7R000102030405060708090a0b0c0d0e0f.host,S=5,H=0011223344556677:2,"),
     ("store_key", b"%c3%bc/%2e./Maildir/.a.&AOQ-.b/cur/x:2,S"),
+    ("maildir", b"3 V1234567 N9000 G8a3f\n1 :1700000000.M1P2.host,S=5,W=6\n3 W7 Pof-old :2.x:2,S\n3 :twice\n4 P\xff :z\n4294967295 :end\n"),
+    ("maildir", b"1 1234567 9\n1 1.x\n2 2.y\n+3 3.z\n2 again\n"),
+    ("maildir", b"0 $Forwarded\n1 later\n25 z\n26 none\n1 twice\n3 Later\n2 (x)\n"),
+    ("maildir", b"INBOX\nWork.2026\nEntw&APw-rfe\n.a..b\nWork.2026\na/b\ninbox.x\n"),
+    ("maildir", b"V\t2\n\nWork\t2026\nA \x01t\x010 b\nEntw&APw-rfe\n\x01\n"),
+    ("maildir", b"1700000000.M1P2.host,S=5,W=6:2,DFRSTabz,x\n:2,\n99999999999999999999.x:1,S\n.Projects.&AC4-.&-\n"),
     ("header", b"Subject: =?utf-8?b?w7w=?= =?iso-8859-1?q?=FC?= Re: [x] fwd: y\r\n folded\r\nX-A : b\r\nbroken\r\n\r\nbody"),
     ("header", b"Fri, 21 Nov 1997 09:55:06 -0600"),
     ("header", b"21-Nov-1997 09:55:06 -0600"),
@@ -231,6 +237,8 @@ impl Seed {
                 .map(<[u8]>::to_vec)
                 .collect(),
             "framing" => vec![script(0, 1), script(40, 3)],
+            // Names of mailboxes, and whatever else stands in lines.
+            "maildir" if self.kind == "imap" => vec![self.octets.clone()],
             "header" if matches!(self.kind.as_str(), "smtp" | "lmtp" | "mime") => {
                 vec![self.octets.clone()]
             }

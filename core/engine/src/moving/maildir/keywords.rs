@@ -42,15 +42,14 @@ impl KeywordList {
                 refuse("not a keyword that IMAP can say");
                 continue;
             }
-            if list.names.len() <= letter {
-                list.names.resize(letter + 1, None);
-            }
-            let twice = list.names.iter().flatten();
-            if list.names[letter].is_some()
-                || twice.into_iter().any(|it| it.eq_ignore_ascii_case(name))
-            {
+            let taken = list.names.get(letter).is_some_and(Option::is_some);
+            let mut others = list.names.iter().flatten();
+            if taken || others.any(|it| it.eq_ignore_ascii_case(name)) {
                 refuse("the letter or the keyword stands there twice");
                 continue;
+            }
+            if list.names.len() <= letter {
+                list.names.resize(letter + 1, None);
             }
             list.names[letter] = Some(name.to_owned());
         }

@@ -1,6 +1,8 @@
 //! `subscriptions`: mailboxes the user subscribed to. Version 1: a line each, levels parted by dots. Version 2: `V\t2`, an empty line, then a line each,
 //! levels parted by tabs.
 
+use std::collections::HashSet;
+
 use super::name;
 
 /// What a line cannot say as it is, in version 2: `\001` and a letter.
@@ -19,7 +21,7 @@ pub fn parse(text: &[u8]) -> Vec<String> {
     if second {
         lines.next();
     }
-    let mut names = Vec::new();
+    let (mut names, mut there) = (Vec::new(), HashSet::new());
     for line in lines.filter(|it| !it.is_empty()) {
         let folder = match second {
             true => {
@@ -32,7 +34,7 @@ pub fn parse(text: &[u8]) -> Vec<String> {
             true => "INBOX".to_owned(),
             false => name::mailbox_of(&folder).0.as_str().to_owned(),
         };
-        if !names.contains(&name) {
+        if there.insert(name.clone()) {
             names.push(name);
         }
     }

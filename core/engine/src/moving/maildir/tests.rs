@@ -85,6 +85,10 @@ fn a_list_of_keywords() {
     let bad: Vec<_> = bad.iter().map(|it| it.line).collect();
     assert_eq!(bad, [2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(list.all(), ["a", "z"]);
+    // A line that is refused leaves nothing behind.
+    let (list, bad) = KeywordList::parse(b"1 later\n3 Later\n");
+    assert_eq!(bad.len(), 1);
+    assert_eq!(KeywordList::parse(list.write().as_bytes()).0, list);
 }
 
 #[test]
