@@ -133,7 +133,8 @@ pub enum ImportCommand {
     ///
     /// UIDVALIDITY and UIDs (dovecot-uidlist), flags and keywords (dovecot-keywords), dates, subscriptions and POP3 unique-ids stay what they are. The
     /// folders of a Maildir++ become mailboxes: .Projects.2026 is Projects/2026. Dovecot may be running: run it again later, and what came since is
-    /// brought; what was brought before is not brought again, even if it was moved or deleted here. Let the last run be one when Dovecot is stopped. It
+    /// brought, and flags and keywords that changed since follow where nobody changed them here; what was brought before is not brought again, even if it
+    /// was moved or deleted here, and what was deleted there stays here and is counted. Let the last run be one when Dovecot is stopped. It
     /// can be stopped at any time, and goes on where it was. The quota counts what comes, and refuses nothing of it.
     ///
     /// A mailbox that already has mail with UIDs of its own is not touched, and nothing is imported, unless --merge says so. What cannot be taken

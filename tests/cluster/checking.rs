@@ -3,7 +3,7 @@
 //! numbered, and the store is slow too, so that there is always something under way.
 //!
 //! A check beside healthy servers finds nothing but what the test has put there; what it repairs is there once; and no mail is touched.
-//! `CLUSTER_SEED` repeats the choices, `CLUSTER_ROUNDS` asks for more than three.
+//! `CLUSTER_SEED` repeats the choices, `CLUSTER_ROUNDS` asks for more than two.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,10 +44,15 @@ const SLOW_COMMITS: &str = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE pl
 
 #[test]
 fn attack_46_a_check_beside_running_servers_takes_nothing_from_them() {
-    let (seed, rounds) = (seed(), number("CLUSTER_ROUNDS", 3));
+    let (seed, rounds) = (seed(), number("CLUSTER_ROUNDS", 2));
     println!("CLUSTER_SEED={seed} CLUSTER_ROUNDS={rounds}");
     let (mut random, begun) = (Random::new(seed), Instant::now());
-    let mut site = Site::start(2, false, &[("deadlines", "answer = \"20s\"")]);
+    // A store that is known to be late is waited for where a body is missing; this one is slow, and not late.
+    let lines = [
+        ("deadlines", "answer = \"20s\""),
+        ("store", "consistency = \"strong\""),
+    ];
+    let mut site = Site::start(2, false, &lines);
     let house = &site.hosts[0].house;
     let table = [LOST, BACK].map(|it| format!("{it},{{PLAIN}}{PASSWORD},unlimited\n"));
     let table = format!("email,password_hash,quota\n{}", table.concat());
@@ -75,8 +80,8 @@ fn attack_46_a_check_beside_running_servers_takes_nothing_from_them() {
             &mut random,
             &ledger,
         );
+        let load = AtomicBool::new(true);
         let outcome = std::thread::scope(|scope| {
-            let load = AtomicBool::new(true);
             let bringing = {
                 let (site, load) = (&site, &load);
                 scope.spawn(move || bring_back(&site.hosts[0].house, &site.door, round, load))

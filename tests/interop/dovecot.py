@@ -295,7 +295,7 @@ def bring(server, tree, account, *options, code=0):
 
 
 def check_import(server):
-    """an import keeps UIDVALIDITY, UIDs, flags, keywords, dates, sizes, names, subscriptions and UIDL; a second one brings what came since"""
+    """an import keeps UIDVALIDITY, UIDs, flags, keywords, dates, sizes, names, subscriptions and UIDL; later ones bring what came since"""
     account = server.account("ada")
     with Dovecot(server.dir / "dovecot-import") as dovecot:
         fill(dovecot, "ada")
@@ -336,6 +336,44 @@ def check_import(server):
         same(ours, theirs, "after the third import")
         equal(len(ours["Archive"]["messages"]), 1, "what was moved here")
         equal(bring(server, dovecot.tree("ada"), account)["brought"], 0, "a fourth import")
+        flags_follow(server, dovecot, account, sorted(theirs["INBOX"]["messages"])[:4])
+
+
+def flags_follow(server, dovecot, account, uids):
+    """Flags that change at Dovecot's follow, until somebody changes them here; what is deleted there stays."""
+    followed, ours, deleted, untouched = uids
+    before = account.flags()
+
+    def both(uid, there, here=None):
+        with dovecot.imap("ada") as client:
+            answer(client.select("INBOX"))
+            answer(client.uid("STORE", str(uid), "FLAGS", there))
+        if here is not None:
+            with account.imap() as client:
+                answer(client.select("INBOX"))
+                answer(client.uid("STORE", str(uid), "FLAGS", here))
+
+    both(followed, r"(\Flagged \Answered new-keyword)")
+    both(ours, r"(\Answered)", r"(\Draft mine)")
+    with dovecot.imap("ada") as client:
+        answer(client.select("INBOX"))
+        answer(client.uid("STORE", str(deleted), "+FLAGS", r"(\Deleted)"))
+        answer(client.expunge())
+    wanted = before | {followed: sorted([r"\Flagged", r"\Answered", "new-keyword"]), ours: sorted([r"\Draft", "mine"])}
+    inbox = lambda report: next(it for it in report["mailboxes"] if it["name"] == "INBOX")
+    report = inbox(bring(server, dovecot.tree("ada"), account))
+    equal((report["updated"], report["kept"], report["brought"]), (1, 1, 0), "flags that changed")
+    true(report["gone"] >= 1, "what is gone there is counted")
+    # The running server has the mailbox in memory, and looks for what others did.
+    eventually(lambda: account.flags() == wanted, "flags follow, and our own stay")
+    # Again and again, for as long as nobody here touches them.
+    both(followed, r"(\Seen)")
+    report = inbox(bring(server, dovecot.tree("ada"), account))
+    equal((report["updated"], report["kept"]), (1, 1), "flags that changed again")
+    wanted[followed] = [r"\Seen"]
+    eventually(lambda: account.flags() == wanted, "they follow again")
+    equal(inbox(bring(server, dovecot.tree("ada"), account))["updated"], 0, "nothing changed since")
+    equal(account.flags()[untouched], before[untouched], "what nobody touched")
 
 
 def check_killed(server):

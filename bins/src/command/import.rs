@@ -7,7 +7,7 @@ use postrider::{
     admin::Admin,
     blob::{BlobPool, PoolLimits},
     config::Config,
-    moving::{Import, ImportError, ImportReport, Merge, Note},
+    moving::{Import, ImportError, ImportReport, Imported, Merge, Note},
 };
 use postrider_storage::{blob::BlobStore, index::Index};
 use serde_json::{Value, json};
@@ -105,6 +105,16 @@ fn render(email: &str, report: &ImportReport) -> Report {
     if renumbered > 0 {
         text.push_str(&format!(", {renumbered} of them with new UIDs"));
     }
+    let all = |of: fn(&Imported) -> u64| -> u64 { report.mailboxes.iter().map(of).sum() };
+    for (number, what) in [
+        (all(|it| it.updated), "got the flags they have there by now"),
+        (all(|it| it.kept), "keep the flags they were given here"),
+        (all(|it| it.gone), "are gone there and stay here"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
     if !report.left_out.is_empty() {
         text.push_str(&format!(", {} left out", report.left_out.len()));
     }
@@ -136,6 +146,9 @@ fn document(email: &str, report: &ImportReport) -> Value {
             "brought": it.brought,
             "before": it.before,
             "renumbered": it.renumbered,
+            "updated": it.updated,
+            "kept": it.kept,
+            "gone": it.gone,
         })
     });
     json!({

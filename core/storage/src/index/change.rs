@@ -54,6 +54,7 @@ pub enum Change {
     Restore(Restore),
     PlaceMailbox(PlaceMailbox),
     PlaceMessages(PlaceMessages),
+    Reflag(Reflag),
     Reap(Reap),
     Forget(Forget),
 }

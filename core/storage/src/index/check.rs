@@ -4,8 +4,8 @@
 
 use super::{
     Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, Mailbox,
-    NAME_LIMIT, NewEntry, PLACED_AT_ONCE, PlaceMailbox, PlaceMessages, PlacedMessage, Repeat,
-    Retention, Timestamp, UNIQUE_ID_LIMIT, Uid,
+    NAME_LIMIT, NewEntry, PLACED_AT_ONCE, PlaceMailbox, PlaceMessages, PlacedMessage, Reflag,
+    Repeat, Retention, Timestamp, UNIQUE_ID_LIMIT, Uid,
 };
 use crate::Error;
 
@@ -258,6 +258,17 @@ pub(super) fn placed(change: &PlaceMessages) -> Result<(), Error> {
     }
 }
 
+/// Flags from elsewhere.
+pub(super) fn reflagged(change: &Reflag) -> Result<(), Error> {
+    match change.messages.len() > PLACED_AT_ONCE {
+        true => Err(Error::Limit {
+            what: "messages at once",
+            limit: PLACED_AT_ONCE as u64,
+        }),
+        false => Ok(()),
+    }
+}
+
 /// 1 to 70 visible characters of ASCII (RFC 1939 section 7).
 fn is_unique_id(text: &str) -> bool {
     (1..=UNIQUE_ID_LIMIT).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
@@ -364,6 +375,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::Restore(_)
         | Change::PlaceMailbox(_)
         | Change::PlaceMessages(_)
+        | Change::Reflag(_)
         | Change::Reap(_)
         | Change::Forget(_) => false,
     }

@@ -2,7 +2,8 @@
 //!
 //! Another server may go on writing the tree. A second run brings what came since, and nothing that was brought before, even if its owner has
 //! moved or deleted it here: a body's name in the store follows from its file's name ([`Unique::derived`]), and the index knows where it was born.
-//! Flags that change there after a message was brought are not brought again.
+//! Flags and keywords that changed there follow, as often as it is run, where nobody has changed those here (`Reflag`). What was deleted there since
+//! stays here, and is counted: nobody can tell it from what its owner moved.
 //!
 //! A message whose file no list names (it arrived, and nobody has looked) gets a UID above all of the list. What arrives later there may get the
 //! same number there; so the last run belongs to a time when the other server takes no mail.
@@ -10,12 +11,12 @@
 //! **Bounds.** [`AT_ONCE`] messages are read at a time, of [`IN_FLIGHT`] octets together but for one that is larger; 1 GiB a message.
 //! **On failure.** A file that cannot be taken is left out and named. Trouble of index or store ends the run; the next goes on from there.
 
+mod follow;
 mod report;
 mod take;
 
 pub use report::{ImportError, ImportReport, Imported};
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use postrider_storage::index::{
 };
 use tokio::sync::Semaphore;
 
+use self::follow::Known;
 use super::maildir::{self, Folder, Found, Tree};
 use super::{Note, Watch};
 use crate::blob::BlobPool;
@@ -44,8 +46,6 @@ const BATCH: usize = 100;
 const IN_FLIGHT: u32 = 128 << 20;
 /// How long the store may take for a body.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// UIDs that are asked for at a time.
-const PAGE: usize = 1000;
 /// The host in the names of bodies.
 const HOST: &str = "imported";
 
@@ -164,15 +164,20 @@ impl Import {
         report: &mut ImportReport,
     ) -> Result<Imported, ImportError> {
         let (mailbox, keeps) = self.mailbox(account, &folder).await?;
-        let known = self.known(&mailbox).await?;
+        let Known { known, present } = self.known(&mailbox).await?;
         let mut imported = Imported {
             mailbox: mailbox.name.clone(),
             uid_validity: mailbox.uid_validity.0,
             brought: 0,
             renumbered: 0,
             before: 0,
+            updated: 0,
+            kept: 0,
+            gone: 0,
         };
         let all = folder.messages.len();
+        self.follow(account, &folder, &mailbox, present, &mut imported)
+            .await?;
         let mut messages = folder.messages.clone();
         messages.retain(|it| !known.contains(&derivation(&folder, it)));
         imported.before = (all - messages.len()) as u64;
@@ -267,25 +272,6 @@ impl Import {
             keywords: Vec::new(),
             created: mailbox.created,
         }
-    }
-
-    /// What was brought into a mailbox before, as far as it is there or can be brought back.
-    async fn known(&self, mailbox: &Mailbox) -> Result<HashSet<u128>, Error> {
-        let mut known = HashSet::new();
-        if mailbox.uid_next.0 == 1 {
-            return Ok(known);
-        }
-        let present = self.index.changes(mailbox.id, ModSeq(0)).await?.changed;
-        let mut uids: Vec<Uid> = present.iter().map(|it| it.uid).collect();
-        let gone = self.index.expunged(mailbox.id).await?;
-        uids.extend(gone.iter().map(|it| it.uid));
-        uids.sort_unstable();
-        for page in uids.chunks(PAGE) {
-            for (_, blob) in self.index.blobs(mailbox.id, page).await? {
-                known.extend(blob.key.unique().map(|it| it.random()));
-            }
-        }
-        Ok(known)
     }
 
     async fn messages(

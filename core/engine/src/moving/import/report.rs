@@ -52,6 +52,12 @@ pub struct Imported {
     pub renumbered: u64,
     /// Messages that were brought before.
     pub before: u64,
+    /// Of these, messages whose flags or keywords changed there since, and now did here.
+    pub updated: u64,
+    /// Of these, messages that have other flags here because somebody here changed them.
+    pub kept: u64,
+    /// Messages that were brought before and are gone there. They stay.
+    pub gone: u64,
 }
 
 impl ImportReport {

@@ -61,6 +61,30 @@ pub struct PlaceMessages {
     pub repeat: Repeat,
 }
 
+/// Gives messages that were placed the flags they have elsewhere by now, unless somebody changed them here since: then they are passed over. What
+/// was changed like this may be again. Messages count as changed when their modification sequence is another than that of their birth, or their
+/// mailbox or UID is. Outcome: `Stored`, whose `modified` are those that were passed over.
+#[derive(Clone, Debug)]
+pub struct Reflag {
+    /// Whose.
+    pub account: AccountId,
+    /// Where. `NotFound("mailbox")` if it went meanwhile or cannot be selected.
+    pub mailbox: MailboxId,
+    /// The messages; at most [`PLACED_AT_ONCE`]. UIDs that are gone are passed over without a word.
+    pub messages: Vec<Reflagged>,
+}
+
+/// What a message has elsewhere.
+#[derive(Clone, Debug)]
+pub struct Reflagged {
+    /// Its UID here.
+    pub uid: Uid,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords by name; unknown ones are added, `Limit` if there is no room.
+    pub keywords: Vec<String>,
+}
+
 /// A message as it was elsewhere.
 #[derive(Clone, Debug)]
 pub struct PlacedMessage {

@@ -7,7 +7,8 @@ use crate::{
     Error,
     index::{
         Change, ExpungeWhich, Flags, Index, MailboxId, ModSeq, Outcome, PlaceMailbox,
-        PlaceMessages, PlacedMessage, Repeat, SpecialUse, Uid, UidValidity,
+        PlaceMessages, PlacedMessage, Reflag, Reflagged, Repeat, SpecialUse, StoreMode, Stored,
+        Uid, UidValidity,
     },
 };
 
@@ -18,6 +19,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     messages_keep_theirs(Home::new(fresh().await, Some(5)).await).await;
     attack_43_no_uid_is_given_twice(Home::new(fresh().await, None).await).await;
     bodies_tell_what_was_placed(Home::new(fresh().await, None).await).await;
+    flags_follow_until_somebody_changes_them(Home::new(fresh().await, None).await).await;
     all_or_none(Home::new(fresh().await, None).await).await;
     what_is_no_message_is_refused(Home::new(fresh().await, None).await).await;
 }
@@ -62,6 +64,82 @@ impl Home {
             other => panic!("placed messages brought {other:?}"),
         }
     }
+}
+
+/// Flags that change elsewhere after a message was placed, as often as they do; what somebody changed here stays.
+async fn flags_follow_until_somebody_changes_them(home: Home) {
+    let inbox = home.inbox;
+    let all = (1..=5).map(|it| message(it, &format!("m.{it}"))).collect();
+    home.bring(inbox, Repeat::Body, all).await.expect("placed");
+    let other = home.create("Other").await.expect("made");
+    home.store(inbox, &[Uid(2)], StoreMode::Add, Flags(1), &[])
+        .await
+        .expect("marked");
+    home.copy(inbox, &[Uid(3)], other, super::CopyMode::Move)
+        .await
+        .expect("moved");
+    let reflag = async |mailbox, of: &[(u32, u64, &[&str])]| {
+        let messages = of.iter().map(|(uid, flags, keywords)| Reflagged {
+            uid: Uid(*uid),
+            flags: Flags(*flags),
+            keywords: keywords.iter().map(|it| (*it).to_owned()).collect(),
+        });
+        let change = Reflag {
+            account: home.account,
+            mailbox,
+            messages: messages.collect(),
+        };
+        match one(&*home.index, Change::Reflag(change)).await {
+            Ok(Outcome::Stored(Stored { modified, .. })) => modified,
+            other => panic!("flags from elsewhere brought {other:?}"),
+        }
+    };
+    let flags = async || {
+        let all = home
+            .index
+            .changes(inbox, ModSeq(0))
+            .await
+            .expect("reads work");
+        let keywords = all.keywords.clone();
+        let mut all: Vec<_> = all
+            .changed
+            .iter()
+            .map(|it| (it.uid.0, it.flags.0 & 31, it.flags.0 >> 5))
+            .collect();
+        all.sort_unstable();
+        (all, keywords)
+    };
+    let before = home.mailbox(inbox).await.highest_modseq;
+    let wanted: [(u32, u64, &[&str]); 5] = [
+        (1, 1, &["$x"]),
+        (2, 4, &[]),
+        (3, 1, &[]),
+        (4, 0, &[]),
+        (9, 1, &[]),
+    ];
+    assert_eq!(reflag(inbox, &wanted).await, [Uid(2)]);
+    assert_eq!(
+        flags().await.0,
+        [(1, 1, 1), (2, 1, 0), (4, 0, 0), (5, 0, 0)]
+    );
+    assert_eq!(flags().await.1, ["$x"]);
+    let after = home.mailbox(inbox).await.highest_modseq;
+    assert!(after > before);
+    // The same again changes nothing, and what followed once follows again.
+    assert_eq!(reflag(inbox, &wanted).await, [Uid(2)]);
+    assert_eq!(home.mailbox(inbox).await.highest_modseq, after);
+    assert_eq!(reflag(inbox, &[(1, 8, &[]), (4, 2, &["$X"])]).await, []);
+    assert_eq!(
+        flags().await.0,
+        [(1, 8, 0), (2, 1, 0), (4, 2, 1), (5, 0, 0)]
+    );
+    // Until somebody changes it here; and never in another mailbox than the one it came to.
+    home.store(inbox, &[Uid(1)], StoreMode::Remove, Flags(8), &[])
+        .await
+        .expect("marked");
+    assert_eq!(reflag(inbox, &[(1, 1, &[])]).await, [Uid(1)]);
+    assert_eq!(reflag(other, &[(1, 1, &[])]).await, [Uid(1)]);
+    home.check().await;
 }
 
 fn message(uid: u32, name: &str) -> PlacedMessage {

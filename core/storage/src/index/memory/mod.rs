@@ -231,6 +231,7 @@ impl State {
             Change::Restore(it) => self.restore(it),
             Change::PlaceMailbox(it) => self.place_mailbox(it),
             Change::PlaceMessages(it) => self.place_messages(it),
+            Change::Reflag(it) => self.reflag(it),
             Change::Reap(it) => self.reap(it),
             Change::Forget(it) => self.forget(it),
         }

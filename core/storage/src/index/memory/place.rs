@@ -6,7 +6,8 @@ use super::{Body, State};
 use crate::{
     Error,
     index::{
-        BlobId, Flags, MailboxId, Message, ModSeq, Outcome, PlaceMailbox, PlaceMessages, Uid, check,
+        BlobId, Flags, MailboxId, Message, ModSeq, Outcome, PlaceMailbox, PlaceMessages, Reflag,
+        Stored, Uid, check,
     },
 };
 
@@ -144,6 +145,60 @@ impl State {
             placed.push(Some(uid));
         }
         Ok(placed)
+    }
+
+    pub(super) fn reflag(&mut self, change: Reflag) -> Result<Outcome, Error> {
+        check::reflagged(&change)?;
+        let folder = self.owned(change.account, change.mailbox)?;
+        let mut names = folder.keywords.clone();
+        let mut wanted = BTreeMap::new();
+        for it in &change.messages {
+            let bits = check::keywords(&mut names, &it.keywords, check::Unknown::Add)?;
+            wanted.insert(it.uid, (it.flags.0 & Flags::SYSTEM.0) | bits.0);
+        }
+        folder.keywords = names;
+        let there = folder.messages.values();
+        let there: Vec<Message> = there
+            .filter(|it| wanted.contains_key(&it.uid))
+            .cloned()
+            .collect();
+        let (mut modified, mut changed) = (Vec::new(), Vec::new());
+        for message in there {
+            let body = self.blobs.get(&message.blob);
+            let born = (change.mailbox, message.uid, message.modseq);
+            let flags = wanted.get(&message.uid).copied().unwrap_or_default();
+            match body.is_some_and(|it| it.birth == born) {
+                false => modified.push(message.uid),
+                true if flags != message.flags.0 => changed.push((message, flags)),
+                true => {}
+            }
+        }
+        let folder = self.owned(change.account, change.mailbox)?;
+        if !changed.is_empty() {
+            let modseq = folder.next_modseq();
+            let mut bodies = Vec::new();
+            for (message, flags) in changed {
+                bodies.push(message.blob);
+                if let Some(it) = folder.messages.get_mut(&message.uid) {
+                    (it.flags, it.modseq) = (Flags(flags), modseq);
+                }
+            }
+            folder.count();
+            for id in bodies {
+                if let Some(body) = self.blobs.get_mut(&id) {
+                    body.birth.2 = modseq;
+                }
+            }
+        }
+        let highest_modseq = self
+            .owned(change.account, change.mailbox)?
+            .mailbox
+            .highest_modseq
+            .0;
+        Ok(Outcome::Stored(Stored {
+            highest_modseq,
+            modified,
+        }))
     }
 
     /// What is noted of the messages that a mailbox has.

@@ -219,6 +219,9 @@ impl Noted {
                 let highest = ModSeq(stored.highest_modseq);
                 self.mailbox(AccountId(0), it.mailbox, highest);
             }
+            (Change::Reflag(it), Outcome::Stored(stored)) => {
+                self.mailbox(it.account, it.mailbox, ModSeq(stored.highest_modseq));
+            }
             (Change::Expunge(it), Outcome::Expunged(gone)) if !gone.uids.is_empty() => {
                 self.mailbox(it.account, it.mailbox, ModSeq(gone.highest_modseq));
             }

@@ -42,6 +42,7 @@ pub(super) fn make(conn: &mut Conn, change: &Change) -> Result<Outcome, Fault> {
         Change::Restore(it) => restore::restore(conn, it),
         Change::PlaceMailbox(it) => place::mailbox(conn, it),
         Change::PlaceMessages(it) => place::messages(conn, it),
+        Change::Reflag(it) => store::reflag(conn, it),
         Change::Reap(it) => blob::reap(conn, it),
         Change::Forget(it) => blob::forget(conn, it),
     }
