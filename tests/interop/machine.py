@@ -86,13 +86,17 @@ CLONE_NEWNET = 0x40000000
 class Machine:
     """One that runs."""
 
-    def __init__(self):
+    def __init__(self, *, with_neighbours=True):
         self.folder = Path(tempfile.mkdtemp(prefix="postrider-machine."))
         self.folder.chmod(0o711)
         self.group = f"postrider-machine-{os.getpid()}"
         self.process, self.pid, self.neighbours, self.names = None, None, None, None
         atexit.register(self.stop)
         self._boot()
+        if with_neighbours:
+            self.neighbours.start_neighbours()
+        else:
+            self.neighbours.certificates()
 
     def _boot(self):
         base = self.folder / "base"
@@ -118,7 +122,6 @@ class Machine:
         self.neighbours = neighbours.Neighbours(
             shared, Path(lib.binary()).parent, ADDRESS, [f"DNS:{NAME}", "DNS:localhost", "IP:127.0.0.1"], lambda _, *words: self.command(*words)
         )
-        self.neighbours.start_neighbours()
 
     def _has_booted(self):
         """Whether process 1 there is systemd, and takes orders."""
