@@ -409,5 +409,37 @@ def check_all_in_one(server):
     equal((one.show(unit, "Result"), one.show(unit, "ExecMainStatus")), ("success", "0"), f"the end of {unit}")
 
 
+@told
+def check_attack_47_secrets_are_told_to_nobody(server):
+    """after all of this no journal, status, command line, environment or metric holds a secret of the services or a password of a user"""
+    one = machine()
+    one.run("systemctl", "start", "postrider.service")
+    with one.network():
+        metrics = urllib.request.urlopen("http://127.0.0.1:2091/metrics", timeout=PATIENCE).read().decode()
+        # Who mistypes a name has often typed a password: it is refused like any other, and kept nowhere either.
+        client = imaplib.IMAP4_SSL("localhost", 993, ssl_context=trust(one), timeout=PATIENCE)
+        try:
+            client.login(ADA, f"{USERS[ADA]} mistyped")
+        except imaplib.IMAP4.error:
+            client.shutdown()
+        else:
+            raise Failed("a wrong password was right")
+    status = Path(f"/proc/{main_pid(one, 'postrider.service')}")
+    said = {
+        "the journal": one.ask("journalctl", "--no-pager", "-q", "-o", "json"),
+        "its properties": one.ask("systemctl", "show", "postrider.service"),
+        "its command line": (status / "cmdline").read_text(),
+        "its environment": (status / "environ").read_text(),
+        "metrics": metrics,
+    }
+    contains(said["the journal"], ADA, "the journal is there")
+    for where, text in said.items():
+        for secret in [*SECRETS.values(), *USERS.values()]:
+            # The key's name is no secret, and S3 sends it with each request.
+            if secret != SECRETS["s3-access"]:
+                lacks(text, secret, where)
+    one.run("systemctl", "stop", "postrider.service")
+
+
 if __name__ == "__main__":
     lib.main(__file__, globals())

@@ -160,7 +160,7 @@ class Machine:
 
     def ask(self, *words):
         """What a command says, whatever its end."""
-        done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace")
         return done.stdout.strip()
 
     def path(self, path):
