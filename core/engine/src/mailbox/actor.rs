@@ -102,16 +102,19 @@ async fn forward(
     id: MailboxId,
     known: Option<&Snapshot>,
 ) -> Result<Snapshot, Error> {
-    let since = ModSeq(known.map_or(0, |snapshot| snapshot.highest_modseq().0));
-    let changes = index.read(|index| index.changes(id, since)).await?;
-    let changes = convert::changes(changes);
     if let Some(known) = known {
-        return Ok(known.apply(&changes));
+        let since = ModSeq(known.highest_modseq().0);
+        let changes = index.read(|index| index.changes(id, since)).await?;
+        return Ok(known.apply(&convert::changes(changes)));
     }
-    let mailbox = index
-        .read(|index| index.mailbox_by_id(id))
-        .await?
-        .ok_or(Error::NotFound("mailbox"))?;
+    let (changes, mailbox) = futures_util::try_join!(
+        index.read(|index| index.changes(id, ModSeq(0))),
+        index.read(|index| index.mailbox_by_id(id)),
+    )?;
+    let (changes, mailbox) = (
+        convert::changes(changes),
+        mailbox.ok_or(Error::NotFound("mailbox"))?,
+    );
     let empty = Snapshot::empty(convert::uid_validity(mailbox.uid_validity));
     Ok(empty.apply(&changes))
 }

@@ -15,7 +15,7 @@ use crate::message::summary::Kept;
 use crate::sasl::{Credentials, Verdict};
 
 /// Messages that one [`Ask::Summaries`] or [`Ask::Search`] names at most.
-pub const MESSAGES_PER_ASK: usize = 256;
+pub const MESSAGES_PER_ASK: usize = 512;
 /// Octets that one [`Ask::Read`] asks for at most.
 pub const OCTETS_PER_READ: u64 = 1 << 20;
 

@@ -159,13 +159,31 @@ impl Conn {
         match ended {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.failed(&error)),
-            Err(_) => {
-                self.cause = Some(Cause::Lost);
-                let text = format!("the database gave no answer for {patience:?}");
-                let kind = DatabaseErrorKind::ClosedConnection;
-                Err(DieselError::DatabaseError(kind, Box::new(text)))
-            }
+            Err(_) => Err(self.silent()),
         }
+    }
+
+    /// There was no answer for as long as one waits: the connection is lost.
+    pub(super) fn silent(&mut self) -> DieselError {
+        self.cause = Some(Cause::Lost);
+        let text = format!("the database gave no answer for {:?}", self.patience);
+        let kind = DatabaseErrorKind::ClosedConnection;
+        DieselError::DatabaseError(kind, Box::new(text))
+    }
+
+    /// The client, for who waits without blocking a thread.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What goes ahead of the next statement, for who sends it.
+    pub(super) fn take_ahead(&mut self) -> Vec<Ahead> {
+        std::mem::take(&mut self.ahead)
+    }
+
+    /// How long a statement may take here before the connection counts as lost.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Sends what waits, and hears that all of it was done.
@@ -176,7 +194,8 @@ impl Conn {
         }
     }
 
-    fn failed(&mut self, error: &PgError) -> DieselError {
+    /// Remembers why a statement failed.
+    pub(super) fn failed(&mut self, error: &PgError) -> DieselError {
         let cause = cause(error);
         // A lost connection stays lost, whatever is tried on it.
         if self.cause != Some(Cause::Lost) {
@@ -263,10 +282,10 @@ fn cause(error: &PgError) -> Cause {
     }
 }
 
-type Sent<'a> = Pin<Box<dyn Future<Output = Result<(), PgError>> + 'a>>;
+pub(super) type Sent<'a> = Pin<Box<dyn Future<Output = Result<(), PgError>> + Send + 'a>>;
 
 /// Sends statements in their order; those of which more is to be heard.
-async fn send(client: &Client, ahead: Vec<Ahead>) -> Vec<Sent<'_>> {
+pub(super) async fn send(client: &Client, ahead: Vec<Ahead>) -> Vec<Sent<'_>> {
     let mut sent = Vec::with_capacity(ahead.len());
     for each in ahead {
         let mut done: Sent<'_> = match each {
@@ -289,7 +308,7 @@ async fn send(client: &Client, ahead: Vec<Ahead>) -> Vec<Sent<'_>> {
 }
 
 /// The first thing that went wrong.
-async fn heard(sent: Vec<Sent<'_>>) -> Result<(), PgError> {
+pub(super) async fn heard(sent: Vec<Sent<'_>>) -> Result<(), PgError> {
     let ended = futures_util::future::join_all(sent).await;
     ended.into_iter().collect()
 }

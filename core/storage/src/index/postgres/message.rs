@@ -1,50 +1,18 @@
-//! Messages: summaries, bodies, what can be brought back.
+//! Messages: sizes as lines, what can be brought back.
 
-use diesel::{
-    ExpressionMethods, QueryDsl, RunQueryDsl,
-    sql_types::{BigInt, Binary, Text},
-};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_types::BigInt};
 
 use super::{
     Conn,
-    blob::{self, BlobRow},
     fault::{Fault, number},
     mailbox,
     schema::expunged,
-    sql::{Bind, List, rows},
+    sql::{Bind, rows},
 };
 use crate::{
     Error,
-    index::{BlobId, BlobRef, Expunged, MailboxId, Timestamp, Uid},
+    index::{BlobId, Expunged, MailboxId, Timestamp, Uid},
 };
-
-pub(super) fn summaries(
-    conn: &mut Conn,
-    id: MailboxId,
-    uids: &List,
-) -> Result<Vec<(Uid, Vec<u8>)>, Fault> {
-    let Some(mailbox) = mailbox::by_id(conn, id)? else {
-        return Ok(Vec::new());
-    };
-    let found: Vec<(i64, Vec<u8>)> = rows::<(BigInt, Binary), _>(
-        conn,
-        concat!(
-            "SELECT m.uid, s.octets FROM message m JOIN summary s ON ",
-            same_account!("s", "m"),
-            "s.blob_id = m.blob_id WHERE m.account_id = ? AND m.mailbox_id = ? AND m.uid ? ORDER BY m.uid",
-        ),
-        &[
-            Bind::Number(mailbox.account.0),
-            Bind::Number(id.0),
-            Bind::Among(uids),
-        ],
-    )?;
-    let summary = |(uid, octets)| Ok((Uid(number(uid, "UID")?), octets));
-    Ok(found
-        .into_iter()
-        .map(summary)
-        .collect::<Result<_, Error>>()?)
-}
 
 pub(super) fn line_sizes(conn: &mut Conn, id: MailboxId) -> Result<Vec<(Uid, u64)>, Fault> {
     let Some(mailbox) = mailbox::by_id(conn, id)? else {
@@ -65,40 +33,6 @@ pub(super) fn line_sizes(conn: &mut Conn, id: MailboxId) -> Result<Vec<(Uid, u64
     )?;
     let read = |(uid, size)| Ok((Uid(number(uid, "UID")?), number(size, "size as lines")?));
     Ok(found.into_iter().map(read).collect::<Result<_, Error>>()?)
-}
-
-/// Also of messages expunged or moved lately, as long as nobody may delete the body.
-pub(super) fn blobs(
-    conn: &mut Conn,
-    id: MailboxId,
-    uids: &List,
-) -> Result<Vec<(Uid, BlobRef)>, Fault> {
-    let Some(mailbox) = mailbox::by_id(conn, id)? else {
-        return Ok(Vec::new());
-    };
-    let (account, mailbox, uids) = (
-        Bind::Number(mailbox.account.0),
-        Bind::Number(id.0),
-        Bind::Among(uids),
-    );
-    let found: Vec<(i64, BlobRow)> = rows::<(BigInt, (BigInt, Text, BigInt, Binary)), _>(
-        conn,
-        concat!(
-            "WITH found (account_id, uid, blob_id) AS ( \
-            SELECT account_id, uid, blob_id FROM message \
-            WHERE account_id = ? AND mailbox_id = ? AND uid ? \
-            UNION ALL \
-            SELECT account_id, uid, blob_id FROM expunged \
-            WHERE account_id = ? AND mailbox_id = ? AND uid ?) \
-         SELECT f.uid, b.id, b.key, b.size, b.sha256 \
-         FROM found f JOIN blob b ON ",
-            same_account!("b", "f"),
-            "b.id = f.blob_id WHERE b.doomed IS NULL ORDER BY f.uid",
-        ),
-        &[account, mailbox, uids, account, mailbox, uids],
-    )?;
-    let body = |(uid, row)| Ok((Uid(number(uid, "UID")?), blob::read(row)?));
-    Ok(found.into_iter().map(body).collect::<Result<_, Error>>()?)
 }
 
 pub(super) fn expunged(conn: &mut Conn, id: MailboxId) -> Result<Vec<Expunged>, Fault> {

@@ -42,12 +42,16 @@ mod changes;
 mod conn;
 mod generation;
 mod lock;
+mod look;
+mod mailboxes;
 mod message;
 mod migrate;
 mod moment;
 mod notice;
+mod page;
 mod pool;
 mod row;
+mod run;
 mod settings;
 mod sql;
 mod tls;
@@ -103,11 +107,11 @@ pub use settings::{Hearing, PostgresSettings};
 use tokio::{runtime::Handle, sync::broadcast};
 
 use self::{
-    apply::{ATTEMPTS, Failed},
     conn::Conn,
-    fault::Fault,
+    look::State,
+    mailboxes::{Mailboxes, Which},
     notice::Notices,
-    pool::{Lease, Pool},
+    pool::Pool,
 };
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
@@ -190,100 +194,6 @@ impl PostgresIndex {
         }
         Ok((index, applied))
     }
-
-    /// Runs something on a connection, once.
-    async fn on<T: Send + 'static>(
-        &self,
-        run: impl FnOnce(&mut Conn, &(String, String)) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let mut lease = self.lease().await?;
-        let (pool, begin) = (self.pool.clone(), self.begin.clone());
-        let ran = self.pool.runtime.spawn_blocking(move || {
-            let answer = run(&mut lease.conn, &begin);
-            pool.give_back(lease);
-            answer
-        });
-        ran.await.unwrap_or_else(|it| Err(gone(&it)))
-    }
-
-    async fn lease(&self) -> Result<Lease, Error> {
-        if let Some(lease) = self.pool.at_once() {
-            return Ok(lease);
-        }
-        let pool = self.pool.clone();
-        let wait = self.pool.runtime.spawn(async move { pool.lease().await });
-        wait.await.unwrap_or_else(|it| Err(gone(&it)))
-    }
-
-    /// Reads one consistent state; again if the connection was lost under it.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl Fn(&mut Conn) -> Result<T, Fault> + Send + Sync + 'static,
-    ) -> Result<T, Error> {
-        let read = Arc::new(read);
-        self.trying(move |conn, begin| {
-            conn.begin(&begin.1);
-            match read(conn) {
-                Err(fault @ Fault::Database(_)) => Err(apply::given_up(conn, fault)),
-                answer => {
-                    conn.end_unheard("COMMIT");
-                    answer.map_err(|it| Failed::Final(it.into()))
-                }
-            }
-        })
-        .await
-    }
-
-    /// Applies changes in one transaction.
-    async fn apply_part(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
-        let count = changes.len();
-        let (changes, notices) = (Arc::new(changes), self.notices.clone());
-        let answers = self
-            .trying(move |conn, begin| {
-                let answers = apply::batch(conn, &begin.0, &changes)?;
-                // Here, because the caller may have left.
-                notices.tell(&changes, &answers);
-                Ok(answers)
-            })
-            .await;
-        if self.hearing == Hearing::Nobody && answers.is_ok() {
-            let (notices, pool) = (self.notices.clone(), self.pool.clone());
-            let told = self
-                .pool
-                .runtime
-                .spawn(async move { notices.flush(&pool).await });
-            // Whoever does not hear of it looks in a while.
-            let _ = told.await;
-        }
-        answers.unwrap_or_else(|error| vec![Err(error); count])
-    }
-
-    /// Runs a transaction until it comes to an end, or was tried often enough.
-    async fn trying<T: Send + 'static>(
-        &self,
-        run: impl Fn(&mut Conn, &(String, String)) -> Result<T, Failed> + Send + Sync + 'static,
-    ) -> Result<T, Error> {
-        let run = Arc::new(run);
-        for attempt in 1.. {
-            let once = run.clone();
-            let ended = self.on(move |conn, begin| Ok(once(conn, begin))).await?;
-            match ended {
-                Ok(answer) => return Ok(answer),
-                Err(Failed::Again(error)) if attempt < ATTEMPTS => {
-                    tracing::debug!(%error, attempt, "a transaction is tried again");
-                    let pause = tokio::time::sleep(apply::pause(attempt));
-                    // Timers are the runtime's too.
-                    let _ = self.pool.runtime.spawn(pause).await;
-                }
-                Err(Failed::Again(error) | Failed::Final(error)) => return Err(error),
-            }
-        }
-        Err(Error::Unavailable("tried too often".to_owned()))
-    }
-}
-
-fn gone(error: &tokio::task::JoinError) -> Error {
-    Error::Unavailable(error.to_string())
 }
 
 #[async_trait::async_trait]
@@ -358,17 +268,18 @@ impl Index for PostgresIndex {
     }
 
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {
-        self.read(move |conn| mailbox::all(conn, account)).await
+        let all = move || Mailboxes::new(Which::All(account));
+        self.look(State::Any, all).await
     }
 
     async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error> {
-        let name = name.to_owned();
-        self.read(move |conn| mailbox::by_name(conn, account, &name))
-            .await
+        let one = || Mailboxes::new(Which::Name(account, name.to_owned()));
+        Ok(self.look(State::Any, one).await?.pop())
     }
 
     async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error> {
-        self.read(move |conn| mailbox::by_id(conn, id)).await
+        let one = || Mailboxes::new(Which::Id(id));
+        Ok(self.look(State::Any, one).await?.pop())
     }
 
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error> {
@@ -377,8 +288,8 @@ impl Index for PostgresIndex {
     }
 
     async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error> {
-        self.read(move |conn| changes::changes(conn, mailbox, since))
-            .await
+        let changes = || changes::Changes::new(mailbox, since);
+        self.look(State::One, changes).await
     }
 
     async fn summaries(
@@ -386,15 +297,14 @@ impl Index for PostgresIndex {
         mailbox: MailboxId,
         uids: &[Uid],
     ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
-        let uids = sql::uid_list(&sql::rising(uids));
-        self.read(move |conn| message::summaries(conn, mailbox, &uids))
-            .await
+        let uids = sql::rising(uids);
+        let page = || page::Summaries::new(mailbox, uids.to_vec());
+        self.look(State::Any, page).await
     }
 
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {
-        let uids = sql::uid_list(&sql::rising(uids));
-        self.read(move |conn| message::blobs(conn, mailbox, &uids))
-            .await
+        let bodies = || page::Bodies::new(mailbox, uids.to_vec());
+        self.look(State::Any, bodies).await
     }
 
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> {

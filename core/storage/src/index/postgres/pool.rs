@@ -127,6 +127,11 @@ impl Pool {
         }
     }
 
+    /// How connections are wrapped, for a word beside one of them.
+    pub(super) fn tls(&self) -> MakeRustlsConnect {
+        self.tls.clone()
+    }
+
     fn kept(&self) -> Option<Conn> {
         let mut idle = self.idle();
         while let Some((conn, _)) = idle.pop() {

@@ -61,7 +61,8 @@ impl TryFrom<Row> for Mailbox {
     }
 }
 
-fn special_use(text: &str) -> Result<SpecialUse, Error> {
+/// Reads the column of a [`SpecialUse`].
+pub(super) fn special_use(text: &str) -> Result<SpecialUse, Error> {
     match text {
         "archive" => Ok(SpecialUse::Archive),
         "drafts" => Ok(SpecialUse::Drafts),
