@@ -6,6 +6,7 @@
 #[path = "../hostile/client.rs"]
 mod client;
 mod company;
+mod foreign;
 mod model;
 mod news;
 mod pop3;

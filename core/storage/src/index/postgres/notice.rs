@@ -167,6 +167,9 @@ impl Notices {
             return true;
         }
         for word in words {
+            // What other programs changed with SQL of their own raised no counter.
+            self.missed
+                .fetch_add(i64::from(word == "d"), Ordering::Relaxed);
             let news = match word {
                 "d" => News::Directory,
                 word => mailbox(word).unwrap_or(News::Anything),

@@ -90,6 +90,68 @@ async fn the_generation_tells_of_the_directory_and_of_nothing_else() {
     told.await.unwrap();
 }
 
+/// Attack 31: what a company's own SQL changes is heard as if we had changed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_31_sql_of_others_is_heard() {
+    let database = shared().database().await;
+    let home = Home::new(Arc::new(open(shared(), &database).await), None).await;
+    let index = open(shared(), &database).await;
+    hearing(&index).await;
+    let mut news = index.news().unwrap();
+    for (statement, raises) in [
+        ("UPDATE virtual_users SET password = '{PLAIN}other'", true),
+        ("UPDATE virtual_users SET is_active = FALSE", true),
+        ("UPDATE virtual_users SET is_active = TRUE", true),
+        ("UPDATE domains SET is_active = FALSE", false),
+        ("UPDATE domains SET is_active = TRUE", false),
+        (
+            "INSERT INTO virtual_aliases (source, destination, domain_id) \
+             SELECT 'sales@example.test', email, domain_id FROM virtual_users",
+            false,
+        ),
+        ("DELETE FROM virtual_aliases", false),
+    ] {
+        let (seen, before) = (index.generation().await.unwrap(), home.account().await);
+        shared().execute(&database, statement).await.unwrap();
+        let told = timeout(Duration::from_secs(60), async {
+            while news.recv().await.unwrap() != News::Directory {}
+        });
+        told.await.expect(statement);
+        assert!(index.generation().await.unwrap() > seen, "{statement}");
+        let version = before.version + i64::from(raises);
+        assert_eq!(home.account().await.version, version, "{statement}");
+    }
+    // What we change ourselves is counted once, and what no login rests on not at all.
+    let seen = (
+        index.generation().await.unwrap(),
+        home.account().await.version,
+    );
+    for statement in [
+        "UPDATE virtual_users SET quota = 7, used_quota = used_quota, last_login = now()",
+        "UPDATE virtual_users SET password = password",
+    ] {
+        shared().execute(&database, statement).await.unwrap();
+    }
+    home.append(home.inbox, "big", 100).await.unwrap_err();
+    shared()
+        .execute(&database, "UPDATE virtual_users SET quota = NULL")
+        .await
+        .unwrap();
+    let appended = home.append(home.inbox, "a", 1).await.unwrap();
+    while of_mailbox(&mut news, home.inbox).await < appended.modseq {}
+    let now = (
+        index.generation().await.unwrap(),
+        home.account().await.version,
+    );
+    assert_eq!(now, seen);
+    // Mail is not lost by a row that is taken away behind our back: the database refuses.
+    let refused = shared()
+        .execute(&database, "DELETE FROM virtual_users")
+        .await;
+    assert!(refused.is_err());
+    home.check().await;
+}
+
 /// Whoever could not listen for a while looks at everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_listener_is_anything() {
