@@ -11,6 +11,7 @@ mod model;
 mod news;
 mod pop3;
 mod race;
+mod restored;
 #[allow(dead_code)] // that of the index, of which we need a part
 #[path = "../../core/storage/src/index/postgres/tests/server.rs"]
 mod server;

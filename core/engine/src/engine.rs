@@ -7,6 +7,7 @@
 
 mod listen;
 mod maildrops;
+mod mark;
 mod parts;
 mod pulse;
 mod sessions;

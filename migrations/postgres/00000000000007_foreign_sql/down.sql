@@ -1,3 +1,4 @@
+DELETE FROM counter WHERE name IN ('identity', 'mark');
 DROP TRIGGER postrider_alias_changed ON virtual_aliases;
 DROP TRIGGER postrider_domain_changed ON domains;
 DROP TRIGGER postrider_user_removed ON virtual_users;

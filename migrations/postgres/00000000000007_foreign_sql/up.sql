@@ -29,3 +29,7 @@ CREATE TRIGGER postrider_domain_changed AFTER UPDATE OR DELETE ON domains
     FOR EACH STATEMENT WHEN (current_setting('application_name') <> 'postrider') EXECUTE FUNCTION postrider_directory_changed();
 CREATE TRIGGER postrider_alias_changed AFTER INSERT OR UPDATE OR DELETE ON virtual_aliases
     FOR EACH STATEMENT WHEN (current_setting('application_name') <> 'postrider') EXECUTE FUNCTION postrider_directory_changed();
+
+-- Which database this is, also after it was brought back from a backup, and a number that rises while it is changed. Servers remember both outside of
+-- it: one that finds a lower number knows that commits are lost, and that UIDs would be given out again.
+INSERT INTO counter (name, value) VALUES ('identity', (random() * 9e18)::bigint), ('mark', 0);

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listen::Door;
 use super::maildrops::Maildrops;
+use super::mark::Keeper;
 use super::parts::{Inner, Services};
 use super::pulse::Pulse;
 use super::sessions::{Sessions, watch};
@@ -59,6 +60,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
     let index = open_index(&config, parts.index, &runtime).await?;
     let serving = index.serve().await;
     serving.map_err(|error| storage("database", error))?;
+    let keeper = Keeper::begin(index.clone(), runtime.clone(), &config.data_dir).await;
     let store = open_store(&config, parts.store, &parts.programs, &runtime).await?;
     let spools = Spools::open(config.data_dir.join("spool"), runtime.clone())
         .await
@@ -149,7 +151,7 @@ pub(super) async fn start(config: Config, parts: Parts) -> Result<Running, Start
         &arbiters,
         metrics,
     )?;
-    background(&services, &certificates, company);
+    background(&services, &certificates, company, keeper);
     let pulse = Pulse::start(&arbiters, &supervisor, &runtime, &limiter);
     Ok(Running {
         ports: listening.ports,
@@ -447,7 +449,12 @@ async fn readiness(services: Services) -> Result<(), String> {
 }
 
 /// What runs beside the connections.
-fn background(services: &Services, certificates: &Arc<Certificates>, company: Option<LdapClient>) {
+fn background(
+    services: &Services,
+    certificates: &Arc<Certificates>,
+    company: Option<LdapClient>,
+    keeper: Option<Keeper>,
+) {
     let stopped = CancellationToken::new();
     let stop = stopped.clone();
     services
@@ -461,6 +468,9 @@ fn background(services: &Services, certificates: &Arc<Certificates>, company: Op
     // As long as there are sessions that may lose the right to be here, or have news to hear.
     let connections = services.stages.drain(Stage::Connections);
     runtime.spawn(watch(services.clone(), connections.clone()));
+    if let Some(keeper) = keeper {
+        runtime.spawn(keeper.keep(services.index.clone(), connections.clone()));
+    }
     runtime.spawn(services.maildrops.clone().keep(connections));
     if let Some(client) = company {
         let (rows, drain) = (ldap::Rows::of(&services.index), drain.clone());

@@ -3,6 +3,7 @@
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -37,6 +38,8 @@ pub struct IndexPool {
     access: Arc<Notify>,
     /// Told of messages that came back, for which no session asked.
     restored: Arc<Notify>,
+    /// Whether this process changed anything since somebody asked.
+    changed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for IndexPool {
@@ -67,6 +70,7 @@ impl IndexPool {
             writer,
             access: Arc::default(),
             restored: Arc::default(),
+            changed: Arc::default(),
         }
     }
 
@@ -109,6 +113,7 @@ impl IndexPool {
         );
         let restores = matches!(change, Change::Restore(_));
         let result = self.writer.ask_before(deadline, Apply(change)).await;
+        self.changed.store(true, Ordering::Relaxed);
         if restores {
             self.restored.notify_one();
         }
@@ -116,6 +121,11 @@ impl IndexPool {
             self.access.notify_one();
         }
         counted(result.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string()))))
+    }
+
+    /// Whether this process changed anything since it was asked last.
+    pub(crate) fn take_changed(&self) -> bool {
+        self.changed.swap(false, Ordering::Relaxed)
     }
 
     /// Waits until this process changed who may log in. For one at a time.

@@ -109,6 +109,7 @@ metrics! {
     INDEX_SECONDS = "postrider_index_seconds", Histogram(SECONDS), Seconds, "Time of an operation of the index, by operation (read, commit).";
     INDEX_BATCH = "postrider_index_batch_changes", Histogram(COUNTS), Count, "Changes that shared one transaction.";
     INDEX_ERRORS = "postrider_index_errors_total", Counter, Count, "Operations of the index that failed for our own fault.";
+    INDEX_RESTORED = "postrider_index_restored_total", Counter, Count, "Times that the database was found to have lost what it acknowledged.";
     SUMMARIES_HELD = "postrider_summaries_held_bytes", Gauge, Bytes, "Octets of summaries held in memory, of queues.summaries.";
     STORE_SECONDS = "postrider_store_seconds", Histogram(SECONDS), Seconds, "Time of an operation of the store, by operation (put, get, delete, meta, list, probe).";
     STORE_BYTES = "postrider_store_bytes_total", Counter, Bytes, "Octets moved to and from the store, by operation.";

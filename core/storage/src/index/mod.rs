@@ -14,6 +14,7 @@ mod domain;
 mod entry;
 mod id;
 mod mailbox;
+mod mark;
 mod memory;
 mod message;
 mod news;
@@ -29,6 +30,7 @@ pub use id::{AccountId, BlobId, DomainId, MailboxId, ModSeq, Timestamp, Uid, Uid
 pub use mailbox::{
     DELIMITER, FIRST_MAILBOXES, INBOX, MAILBOX_LIMIT, Mailbox, NAME_LIMIT, SpecialUse,
 };
+pub use mark::{Mark, Marked};
 pub use memory::MemoryIndex;
 pub use message::{
     BlobRef, Expunged, Flags, KEYWORD_LENGTH, KEYWORD_LIMIT, KnownBody, MailboxChanges, Message,
@@ -188,6 +190,13 @@ pub trait Index: Send + Sync + 'static {
     /// Applies changes in order in one transaction, each in a savepoint of its own: a refused one leaves no trace and hinders no other.
     /// When this returns, what succeeded is durable. If the commit fails every change gets [`Error::Unavailable`].
     async fn apply(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>>;
+
+    /// Commits a mark of how far this index has come, for who keeps it outside: an index that is behind the one `before` has lost what it
+    /// acknowledged, and gives every mailbox a new UIDVALIDITY (I3). None where that is noticed in another way.
+    async fn mark(&self, before: Option<Mark>, now: Timestamp) -> Result<Option<Marked>, Error> {
+        let _ = (before, now);
+        Ok(None)
+    }
 
     /// Whether a change could be made now (disk full, database read-only or away).
     async fn probe(&self) -> Result<(), Error>;

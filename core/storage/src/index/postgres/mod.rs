@@ -44,12 +44,14 @@ mod generation;
 mod lock;
 mod look;
 mod mailboxes;
+mod mark;
 mod message;
 mod migrate;
 mod moment;
 mod notice;
 mod page;
 mod pool;
+mod renew;
 mod row;
 mod run;
 mod settings;
@@ -86,8 +88,6 @@ mod maildrop;
 mod name;
 #[path = "../sql/place.rs"]
 mod place;
-#[path = "../sql/renew.rs"]
-mod renew;
 #[path = "../sql/restore.rs"]
 mod restore;
 #[path = "../sql/retention.rs"]
@@ -115,8 +115,8 @@ use self::{
 };
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
-    Expunged, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, ModSeq, News, Outcome, Overdue,
-    Recoverable, Retention, Timestamp, Uid, Usage,
+    Expunged, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, Mark, Marked, ModSeq, News,
+    Outcome, Overdue, Recoverable, RenewUidValidities, Retention, Timestamp, Uid, Usage,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -392,6 +392,24 @@ impl Index for PostgresIndex {
             answers.extend(self.apply_part(part).await);
         }
         answers
+    }
+
+    async fn mark(&self, before: Option<Mark>, now: Timestamp) -> Result<Option<Marked>, Error> {
+        let raised = self
+            .trying(move |conn, begin| mark::raise(conn, &begin.0, before))
+            .await?;
+        if let Some(mark) = raised {
+            let restored = false;
+            return Ok(Some(Marked { mark, restored }));
+        }
+        let marked = self
+            .trying(move |conn, begin| mark::renew(conn, &begin.0, before, now))
+            .await?;
+        if marked.restored {
+            let renewed = [Change::RenewUidValidities(RenewUidValidities { now })];
+            self.notices.tell(&renewed, &[Ok(Outcome::Done)]);
+        }
+        Ok(Some(marked))
     }
 
     async fn probe(&self) -> Result<(), Error> {

@@ -40,6 +40,7 @@ mod mark;
 mod message;
 mod moment;
 mod readers;
+mod renew;
 mod serving;
 mod sql;
 
@@ -72,8 +73,6 @@ mod maildrop;
 mod name;
 #[path = "../sql/place.rs"]
 mod place;
-#[path = "../sql/renew.rs"]
-mod renew;
 #[path = "../sql/restore.rs"]
 mod restore;
 #[path = "../sql/retention.rs"]

@@ -167,6 +167,58 @@ impl Process {
         Self::keep(dir.clone(), data, port, settings)
     }
 
+    /// Settings of one that keeps its log for [`Process::restored`].
+    pub const ARCHIVING: [&str; 2] = [
+        "archive_mode=on",
+        "archive_command=mkdir -p ../archive && cp %p ../archive/%f",
+    ];
+
+    /// Makes a base backup beside the server that runs.
+    pub fn back_up(&self) {
+        let (from, to) = (self.port.to_string(), self.dir.join("base"));
+        let arguments = [
+            ["-h", "127.0.0.1"],
+            ["-p", &from],
+            ["-U", "postgres"],
+            ["-D", to.to_str().unwrap()],
+            ["-X", "none"],
+            ["-c", "fast"],
+        ];
+        let mut arguments = arguments.as_flattened().to_vec();
+        arguments.push("--no-sync");
+        run(&self.dir, &program("pg_basebackup"), &arguments);
+    }
+
+    /// Ends this server; what its backup and its log say of a restore point takes its place.
+    pub fn restored(&self, point: &str) -> Process {
+        self.tell("stop");
+        let dir = folder();
+        let data = dir.join("data");
+        let data = data.to_str().unwrap();
+        let base = self.dir.join("base");
+        run(&dir, Path::new("cp"), &["-a", base.to_str().unwrap(), data]);
+        let signal = format!("{data}/recovery.signal");
+        run(&dir, Path::new("touch"), &[&signal]);
+        let archive = self.dir.join("archive");
+        let settings = [
+            FAST,
+            &format!("restore_command=cp {}/%f %p", archive.display()),
+            &format!("recovery_target_name={point}"),
+            "recovery_target_action=promote",
+        ];
+        let server = Self::keep(dir.clone(), data, self.port, &settings);
+        let began = Instant::now();
+        while server
+            .sql("postgres", "SELECT pg_is_in_recovery()")
+            .as_deref()
+            != Some("f")
+        {
+            assert!(began.elapsed() < Duration::from_secs(120), "it recovers");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
     /// Starts one on data that are there.
     fn keep(dir: PathBuf, data: &str, port: u16, settings: &[&str]) -> Process {
         let mut command = as_user(&program("postgres"));
