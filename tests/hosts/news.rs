@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::company::{ADA, Company, deliver, imap, lines, until};
 
-/// Backends that listen for what others changed.
-const LISTENERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-    WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+/// Backends that listen for what others changed: they share a lock.
+const LISTENERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks \
+    WHERE locktype = 'advisory' AND mode = 'ShareLock' \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 #[test]
 fn a_delivery_is_heard_by_an_idle_client_of_another_host() {
