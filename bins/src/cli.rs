@@ -251,6 +251,27 @@ pub enum DomainCommand {
         /// Its name.
         name: String,
     },
+    /// Change who vouches for a domain's users.
+    ///
+    /// To ldap: they are the directory's from now on. Each is bound to the entry that has the address, at the next synchronisation or login; who has none
+    /// cannot log in (postrider ldap sync --dry-run shows them all). Passwords kept here stay, and count again when the domain goes back. To local: nobody is
+    /// switched off, and who has no password here cannot log in before one is set (postrider user passwd). Either way all log in anew.
+    #[command(
+        after_help = "Examples:\n  postrider domain auth example.com ldap --ldap-base-dn ou=people,dc=example,dc=com\n  postrider domain auth example.com local"
+    )]
+    Auth {
+        /// Its name.
+        name: String,
+        /// Who vouches for its users.
+        #[arg(value_enum)]
+        auth: AuthArg,
+        /// Where its users are in the directory, in place of the configured base DN.
+        #[arg(long, value_name = "DN")]
+        ldap_base_dn: Option<String>,
+        /// Users that are there stay as they are: to ldap, with the passwords kept here beside the directory's, and unbound.
+        #[arg(long)]
+        keep_users: bool,
+    },
     /// Switch a domain off: it takes no mail and lets nobody in. Nothing is deleted.
     Disable {
         /// Its name.

@@ -128,6 +128,79 @@ fn a_company_moves_in_and_somebody_leaves() {
     daemon.stop();
 }
 
+/// A domain goes over to the directory and back on a running server: who vouches is another, at once, also for sessions that are open.
+#[test]
+fn a_domain_changes_who_vouches_for_its_users() {
+    let slapd = Slapd::start(&[person("ada@with.test", "one")]);
+    let folder = TempDir::new().unwrap();
+    let more = "sync_every = \"0s\"\n[auth]\nupgrade_hashes = false\n";
+    let house = house(&folder, &slapd, more);
+    house.done(&["domain", "add", "with.test"], "");
+    let table = "email,password_hash\nada@with.test,{PLAIN}kept\nbob@with.test,{PLAIN}kept\n";
+    house.done(&["user", "import", "-"], table);
+    let daemon = house.start();
+    let says = |user: &str, password: &str| {
+        let said = login(&daemon, user, password);
+        let yes = said.starts_with("a OK");
+        assert!(
+            yes || said.starts_with("a NO [AUTHENTICATIONFAILED]"),
+            "{said}"
+        );
+        yes
+    };
+    let mut live = Client::connect(&daemon);
+    assert!(live.login("ada@with.test", "kept").starts_with("a OK"));
+    assert!(!says("ada@with.test", "one"));
+
+    let said = house.done(&["domain", "auth", "with.test", "ldap"], "");
+    assert!(said.contains("2 users: bound by address"), "{said}");
+    let bye = live.line().unwrap_or_default();
+    assert!(bye.starts_with("* BYE"), "{bye}");
+    assert!(says("ada@with.test", "one") && !says("ada@with.test", "kept"));
+    assert!(!says("bob@with.test", "kept"), "he is not in the directory");
+    let shown = json(&house, &["user", "show", "ada@with.test"]);
+    assert_eq!(
+        (&shown["auth"], &shown["directory"]["name"]),
+        (&"ldap".into(), &"ada".into())
+    );
+
+    // And on a stopped server, back.
+    daemon.stop();
+    let changed = json(&house, &["domain", "auth", "with.test", "local"]);
+    assert_eq!(
+        (&changed["auth"], &changed["without_password"]),
+        (&"local".into(), &0.into())
+    );
+    let daemon = house.start();
+    for user in ["ada@with.test", "bob@with.test"] {
+        assert!(login(&daemon, user, "kept").starts_with("a OK"), "{user}");
+    }
+    assert!(login(&daemon, "ada@with.test", "one").starts_with("a NO"));
+    // Or with its users as they are: either password opens them.
+    house.done(&["domain", "auth", "with.test", "ldap", "--keep-users"], "");
+    for (user, password) in [
+        ("ada@with.test", "one"),
+        ("ada@with.test", "kept"),
+        ("bob@with.test", "kept"),
+    ] {
+        let said = login(&daemon, user, password);
+        assert!(said.starts_with("a OK"), "{user} {password}: {said}");
+    }
+    let refused = house.control(
+        &[
+            "domain",
+            "auth",
+            "with.test",
+            "local",
+            "--ldap-base-dn",
+            "dc=x",
+        ],
+        "",
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    daemon.stop();
+}
+
 #[test]
 fn the_server_synchronises_by_itself() {
     let slapd = Slapd::start(&[person("ada@with.test", "one")]);

@@ -1,6 +1,6 @@
 //! `postrider domain …`
 
-use postrider_storage::index::{AuthType, Domain};
+use postrider_storage::index::{AuthType, Domain, UsersOfDomain};
 use serde_json::{Value, json};
 
 use crate::{
@@ -81,6 +81,37 @@ pub(super) async fn run(place: &Place, command: DomainCommand) -> Result<Report,
                 good: true,
             })
         }
+        DomainCommand::Auth {
+            name,
+            auth: to,
+            ldap_base_dn,
+            keep_users,
+        } => {
+            let users = match keep_users {
+                true => UsersOfDomain::Stay,
+                false => UsersOfDomain::Follow,
+            };
+            let changed = admin.set_domain_auth(&name, to.into(), ldap_base_dn, users);
+            let (report, without) = changed.await?;
+            let domain = &report.domain;
+            let mut text = format!(
+                "domain {} authenticates by {}\n",
+                domain.name,
+                auth(domain.auth)
+            );
+            text.push_str(&follows(domain, users, report.users, without));
+            if domain.auth == AuthType::Ldap && config.auth.ldap.is_none() {
+                text.push_str("its users cannot log in by LDAP until auth.ldap is configured\n");
+            }
+            let mut json = document(domain);
+            json["users"] = json!(report.users);
+            json["without_password"] = json!(without);
+            Ok(Report {
+                text,
+                json,
+                good: true,
+            })
+        }
         DomainCommand::Disable { name } => {
             let domain = admin.set_domain_active(&name, false).await?;
             Ok(Report::line(
@@ -100,6 +131,25 @@ pub(super) async fn run(place: &Place, command: DomainCommand) -> Result<Report,
             let json = json!({ "removed": name });
             Ok(Report::line(format!("removed domain {name}"), json))
         }
+    }
+}
+
+/// What becomes of the users of a domain that changed, in a line; none if it has none.
+fn follows(domain: &Domain, users: UsersOfDomain, all: usize, without: usize) -> String {
+    let count = |number: usize| count(number as u64, "user", "users");
+    match (domain.auth, users) {
+        (AuthType::Ldap, UsersOfDomain::Follow) if all > 0 => format!(
+            "{}: bound by address at the next synchronisation or login; who is not in the directory cannot log in\n",
+            count(all)
+        ),
+        (AuthType::Ldap, UsersOfDomain::Stay) if all > 0 => {
+            format!("{}: passwords kept here go on opening them\n", count(all))
+        }
+        (AuthType::Local, _) if without > 0 => format!(
+            "{} without a password here cannot log in before: postrider user passwd EMAIL\n",
+            count(without)
+        ),
+        _ => String::new(),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use postrider_storage::{
     Error,
-    index::{AddDomain, AuthType, Change, Domain, RemoveDomain, SetDomainActive},
+    index::{
+        AddDomain, AuthType, Change, Domain, RemoveDomain, SetDomainActive, SetDomainAuth,
+        UsersOfDomain,
+    },
 };
 
 use super::{Admin, AdminError, name::domain_name, now};
@@ -87,6 +90,38 @@ impl Admin {
             Err(Error::NotFound(_)) => Err(AdminError::NoDomain(name)),
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// Says who vouches for a domain's users from now on, and whether those that are there go with it; how many of its users have no password here.
+    ///
+    /// # Errors
+    /// A domain that is not there, a base DN without LDAP.
+    pub async fn set_domain_auth(
+        &self,
+        name: &str,
+        auth: AuthType,
+        ldap_base_dn: Option<String>,
+        users: UsersOfDomain,
+    ) -> Result<(DomainReport, usize), AdminError> {
+        let name = domain_name(name)?;
+        if ldap_base_dn.is_some() && auth == AuthType::Local {
+            return Err(AdminError::BaseDnWithoutLdap);
+        }
+        let change = Change::SetDomainAuth(SetDomainAuth {
+            name: name.clone(),
+            auth,
+            ldap_base_dn,
+            users,
+            now: now(),
+        });
+        match self.apply(change).await {
+            Ok(_) => {}
+            Err(Error::NotFound(_)) => return Err(AdminError::NoDomain(name)),
+            Err(other) => return Err(other.into()),
+        }
+        let accounts = self.index.accounts(Some(&name)).await?;
+        let without = accounts.iter().filter(|it| it.password.is_none()).count();
+        Ok((self.domain(&name).await?, without))
     }
 
     /// Removes a domain without users, and its aliases. Gives its name.

@@ -1,7 +1,7 @@
 //! An operator's actions on an index in memory.
 
 use postrider_protocol::secret::Secret;
-use postrider_storage::index::{AuthType, INBOX, MemoryIndex};
+use postrider_storage::index::{AuthType, INBOX, MemoryIndex, UsersOfDomain};
 
 use super::*;
 use crate::auth::password::{PasswordError, VerifyError};
@@ -42,6 +42,23 @@ async fn domains_come_and_go() {
     assert_eq!(admin.domains().await.map(|it| it.len()), Ok(2));
     let report = admin.domain("example.com").await.expect("there");
     assert_eq!((report.users, report.aliases, report.used), (1, 0, 0));
+    let to = async |auth, dn: Option<&str>| {
+        let dn = dn.map(str::to_owned);
+        let users = UsersOfDomain::Follow;
+        admin.set_domain_auth("Example.COM", auth, dn, users).await
+    };
+    let local = to(AuthType::Local, Some("dc=x")).await;
+    assert_eq!(local.map(drop), Err(AdminError::BaseDnWithoutLdap));
+    let (report, _) = to(AuthType::Ldap, Some("dc=x")).await.expect("changed");
+    assert_eq!((report.domain.auth, report.users), (AuthType::Ldap, 1));
+    assert_eq!(report.domain.ldap_base_dn.as_deref(), Some("dc=x"));
+    let user = admin.user("ada@example.com").await.expect("there");
+    assert_eq!(user.account.auth, AuthType::Ldap);
+    let (report, _) = to(AuthType::Local, None).await.expect("changed");
+    assert_eq!(
+        (report.domain.auth, report.domain.ldap_base_dn),
+        (AuthType::Local, None)
+    );
     let off = admin.set_domain_active("example.com", false).await;
     assert_eq!(off.map(|it| it.active), Ok(false));
     let user = admin.user("ada@example.com").await.expect("there");

@@ -107,6 +107,7 @@ impl IndexPool {
                 | Change::SetAccountActive(_)
                 | Change::RemoveAccount(_)
                 | Change::SetDomainActive(_)
+                | Change::SetDomainAuth(_)
                 | Change::RemoveDomain(_)
                 | Change::RenameAccount(_)
                 | Change::SetEntryActive(_)

@@ -22,6 +22,7 @@ use super::{
 pub enum Change {
     AddDomain(AddDomain),
     SetDomainActive(SetDomainActive),
+    SetDomainAuth(SetDomainAuth),
     RemoveDomain(RemoveDomain),
     AddAccounts(AddAccounts),
     SetPassword(SetPassword),
@@ -98,6 +99,30 @@ pub struct SetDomainActive {
     pub name: String,
     /// On or off.
     pub active: bool,
+}
+
+/// Says who vouches for a domain's accounts from now on, and raises their versions. Their hashes stay, whoever vouches. Outcome: `Done`.
+#[derive(Clone, Debug)]
+pub struct SetDomainAuth {
+    /// Its name.
+    pub name: String,
+    /// How its accounts authenticate.
+    pub auth: AuthType,
+    /// Base DN in place of the configured one.
+    pub ldap_base_dn: Option<String>,
+    /// Which accounts go over to it.
+    pub users: UsersOfDomain,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Which accounts go over with their domain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UsersOfDomain {
+    /// All: who goes to the directory is bound to its entry by address, at the next synchronisation or login.
+    Follow,
+    /// None.
+    Stay,
 }
 
 /// Removes a domain without accounts, and its aliases. `Exists("account")` while it has any. Outcome: `Done`.

@@ -343,6 +343,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
     match change {
         Change::AddDomain(_)
         | Change::SetDomainActive(_)
+        | Change::SetDomainAuth(_)
         | Change::RemoveDomain(_)
         | Change::AddAccounts(_)
         | Change::SetPassword(_)

@@ -7,7 +7,8 @@ use crate::{
     Error,
     index::{
         AddAlias, AddDomain, Alias, AuthType, Change, Index, Outcome, RemoveAccount, RemoveAlias,
-        RemoveDomain, SetAccountActive, SetDomainActive, SetPassword, SetQuota, TouchLogin,
+        RemoveDomain, SetAccountActive, SetDomainActive, SetDomainAuth, SetPassword, SetQuota,
+        TouchLogin, UsersOfDomain,
     },
 };
 
@@ -17,6 +18,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     refused_names(&*fresh().await).await;
     generations(fresh().await).await;
     one_fails_others_stand(&*fresh().await).await;
+    a_domain_goes_to_the_directory_and_back(fresh().await).await;
 }
 
 async fn domains(index: &dyn Index) {
@@ -238,6 +240,13 @@ async fn generations(index: Arc<dyn Index>) {
             name: name(),
             active: true,
         }),
+        Change::SetDomainAuth(SetDomainAuth {
+            name: name(),
+            auth: AuthType::Local,
+            ldap_base_dn: None,
+            users: UsersOfDomain::Follow,
+            now: NOW,
+        }),
         Change::SetPassword(SetPassword {
             account,
             password: None,
@@ -303,4 +312,54 @@ async fn one_fails_others_stand(index: &dyn Index) {
     assert_eq!(index.accounts(None).await.expect("reads work").len(), 2);
     assert_eq!(index.apply(Vec::new()).await, Vec::new());
     index.probe().await.expect("changes can be made");
+}
+
+/// Its accounts go with it, or stay, and keep their hashes; what was remembered of their logins no longer counts.
+async fn a_domain_goes_to_the_directory_and_back(index: Arc<dyn Index>) {
+    let home = Home::new(index.clone(), None).await;
+    let added = one(&*index, add_domain("other.test")).await;
+    added.expect("a new domain");
+    let other = Home::add(index.clone(), "bob@other.test", None).await;
+    let before = (home.account().await, other.account().await);
+    let auth = async |auth, dn: Option<&str>, users| {
+        let change = SetDomainAuth {
+            name: "example.test".to_owned(),
+            auth,
+            ldap_base_dn: dn.map(str::to_owned),
+            users,
+            now: NOW,
+        };
+        one(&*index, Change::SetDomainAuth(change))
+            .await
+            .expect("changed");
+        let domain = index.domain("example.test").await.expect("reads work");
+        let domain = domain.expect("there");
+        let account = home.account().await;
+        assert_eq!(account.password, before.0.password);
+        (
+            domain.auth,
+            domain.ldap_base_dn,
+            account.auth,
+            account.version,
+        )
+    };
+    let version = before.0.version;
+    let (ldap, local) = (AuthType::Ldap, AuthType::Local);
+    let dn = Some("dc=a,dc=test");
+    let now = auth(ldap, dn, UsersOfDomain::Stay).await;
+    assert_eq!(now, (ldap, dn.map(str::to_owned), local, version + 1));
+    let now = auth(ldap, None, UsersOfDomain::Follow).await;
+    assert_eq!(now, (ldap, None, ldap, version + 2));
+    let now = auth(local, None, UsersOfDomain::Follow).await;
+    assert_eq!(now, (local, None, local, version + 3));
+    assert_eq!(other.account().await, before.1);
+    let nobody = SetDomainAuth {
+        name: "nowhere.test".to_owned(),
+        auth: ldap,
+        ldap_base_dn: None,
+        users: UsersOfDomain::Follow,
+        now: NOW,
+    };
+    let missing = one(&*index, Change::SetDomainAuth(nobody)).await;
+    assert_eq!(missing, Err(Error::NotFound("domain")));
 }

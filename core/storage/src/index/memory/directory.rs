@@ -8,7 +8,8 @@ use crate::{
     index::{
         Account, AccountId, AddAccounts, AddAlias, AddDomain, Domain, DomainId, FIRST_MAILBOXES,
         INBOX, MailboxId, Outcome, RemoveAccount, RemoveAlias, RemoveDomain, SetAccountActive,
-        SetDomainActive, SetPassword, SetQuota, Subscribe, TouchLogin, check,
+        SetDomainActive, SetDomainAuth, SetPassword, SetQuota, Subscribe, TouchLogin,
+        UsersOfDomain, check,
     },
 };
 
@@ -41,6 +42,21 @@ impl State {
         domain.active = change.active;
         for owner in self.accounts.values_mut() {
             owner.account.version += i64::from(owner.account.domain == domain.id);
+        }
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn set_domain_auth(&mut self, change: SetDomainAuth) -> Result<Outcome, Error> {
+        check::column(change.ldap_base_dn.as_deref(), "the base DN is too long")?;
+        let domain = self.domains.get_mut(&change.name);
+        let domain = domain.ok_or(Error::NotFound("domain"))?;
+        (domain.auth, domain.ldap_base_dn) = (change.auth, change.ldap_base_dn);
+        let owners = self.accounts.values_mut();
+        for owner in owners.filter(|it| it.account.domain == domain.id) {
+            owner.account.version += 1;
+            if change.users == UsersOfDomain::Follow {
+                owner.account.auth = change.auth;
+            }
         }
         Ok(Outcome::Done)
     }

@@ -199,6 +199,7 @@ impl State {
         match change {
             Change::AddDomain(it) => self.add_domain(it),
             Change::SetDomainActive(it) => self.set_domain_active(it),
+            Change::SetDomainAuth(it) => self.set_domain_auth(it),
             Change::RemoveDomain(it) => self.remove_domain(it),
             Change::AddAccounts(it) => self.add_accounts(it),
             Change::SetPassword(it) => self.set_password(it),

@@ -142,6 +142,7 @@ impl Needs {
                 return;
             }
             Change::SetDomainActive(it) => return self.domains.push(it.name.clone()),
+            Change::SetDomainAuth(it) => return self.domains.push(it.name.clone()),
             Change::ClaimRecent(it) => {
                 self.mailboxes.insert(it.mailbox.0);
                 return;

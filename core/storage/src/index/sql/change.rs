@@ -11,6 +11,7 @@ pub(super) fn make(conn: &mut Conn, change: &Change) -> Result<Outcome, Fault> {
     match change {
         Change::AddDomain(it) => domain::add(conn, it),
         Change::SetDomainActive(it) => domain::set_active(conn, it),
+        Change::SetDomainAuth(it) => domain::set_auth(conn, it),
         Change::RemoveDomain(it) => domain::remove(conn, it),
         Change::AddAccounts(it) => account::add(conn, it),
         Change::SetPassword(it) => account::set_password(conn, it),

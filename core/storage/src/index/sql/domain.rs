@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     Error,
-    index::{AddDomain, AuthType, Domain, DomainId, Outcome, RemoveDomain, SetDomainActive, check},
+    index::{
+        AddDomain, AuthType, Domain, DomainId, Outcome, RemoveDomain, SetDomainActive,
+        SetDomainAuth, UsersOfDomain, check,
+    },
 };
 
 type Row = (
@@ -106,6 +109,31 @@ pub(super) fn set_active(conn: &mut Conn, change: &SetDomainActive) -> Result<Ou
         .set(domains::is_active.eq(change.active))
         .execute(conn)?;
     update(virtual_users::table.filter(virtual_users::domain_id.eq(id)))
+        .set(virtual_users::version.eq(virtual_users::version + 1))
+        .execute(conn)?;
+    Ok(Outcome::Done)
+}
+
+/// Also raises the versions of its accounts.
+pub(super) fn set_auth(conn: &mut Conn, change: &SetDomainAuth) -> Result<Outcome, Fault> {
+    check::column(change.ldap_base_dn.as_deref(), "the base DN is too long")?;
+    let id = id(conn, &change.name)?;
+    update(domains::table.find(id))
+        .set((
+            domains::auth_type.eq(auth_text(change.auth)),
+            domains::ldap_base_dn.eq(&change.ldap_base_dn),
+        ))
+        .execute(conn)?;
+    let accounts = || virtual_users::table.filter(virtual_users::domain_id.eq(id));
+    if change.users == UsersOfDomain::Follow {
+        update(accounts().filter(virtual_users::auth_source.ne(auth_text(change.auth))))
+            .set((
+                virtual_users::auth_source.eq(auth_text(change.auth)),
+                virtual_users::updated_at.eq(Moment(change.now)),
+            ))
+            .execute(conn)?;
+    }
+    update(accounts())
         .set(virtual_users::version.eq(virtual_users::version + 1))
         .execute(conn)?;
     Ok(Outcome::Done)
