@@ -74,25 +74,29 @@ pub fn folder_of(mailbox: &str) -> Option<(String, bool)> {
     if mailbox == "INBOX" {
         return None;
     }
-    let mut wire = BytesMut::new();
     let exact = !mailbox.contains('.');
-    for level in mailbox.split('/') {
-        wire.extend_from_slice(b".");
-        utf7::encode(&level.replace('.', "_"), &mut wire);
-    }
-    let mut folder = String::from_utf8_lossy(&wire).into_owned();
+    let mut folder = encoded(mailbox);
     if folder.len() <= FOLDER_LIMIT {
         return Some((folder, exact));
     }
     let digest = Sha256::digest(mailbox.as_bytes());
     let mark: String = digest[..8].iter().map(|it| format!("{it:02x}")).collect();
-    // Not through the middle of a shift, nor of a level.
-    let mut keep = FOLDER_LIMIT - mark.len() - 1;
-    let inside = folder[..keep].rfind('&');
-    if let Some(shift) = inside.filter(|it| !folder[*it..keep].contains('-')) {
-        keep = shift;
+    // Whole characters: a shift that is cut would mean something else, and one may be all that the name has.
+    let mut kept = mailbox.to_owned();
+    while folder.len() > FOLDER_LIMIT - mark.len() - 1 {
+        kept.pop();
+        folder = encoded(&kept);
     }
-    folder.truncate(keep);
-    folder = folder.trim_end_matches('.').to_owned();
+    let folder = folder.trim_end_matches('.');
     Some((format!("{folder}-{mark}"), false))
+}
+
+/// A mailbox's name as that of a folder, however long.
+fn encoded(mailbox: &str) -> String {
+    let mut wire = BytesMut::new();
+    for level in mailbox.split('/') {
+        wire.extend_from_slice(b".");
+        utf7::encode(&level.replace('.', "_"), &mut wire);
+    }
+    String::from_utf8_lossy(&wire).into_owned()
 }

@@ -159,6 +159,8 @@ fn names_of_folders() {
     for long in ["x".repeat(400), "ü".repeat(250), "ü/".repeat(19) + "ü"] {
         let (folder, _) = folder(&long);
         assert!(folder.len() <= name::FOLDER_LIMIT, "{folder}");
+        // Also where all of it is one shift: what does not begin with a dot is no folder.
+        assert!(folder.starts_with('.'), "{folder}");
         assert!(utf7_is_whole(&folder), "{folder}");
     }
 }
