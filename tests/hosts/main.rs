@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod access;
 #[allow(dead_code)] // that of the hostile tests, of which we need a part
 #[path = "../hostile/client.rs"]
 mod client;

@@ -77,7 +77,13 @@ async fn round(company: Company, seed: u64) {
         ends.push(racer.await.expect("no session breaks a rule"));
     }
     letters.await.expect("deliveries are taken");
+    let (server, database) = (company.server, company.database.clone());
     finish(company, ends).await;
+    drop((one, two));
+    // The databases of hundreds of rounds would fill a disk.
+    let gone = format!("DROP DATABASE {database} WITH (FORCE)");
+    let gone = server.execute("postgres", &gone).await;
+    gone.expect("nobody needs it any more");
 }
 
 /// All views become what the database says: UIDs and flags.

@@ -264,8 +264,5 @@ async fn attack_44_a_listing_that_breaks_is_no_end() {
             Err(error) => break error,
         }
     };
-    assert!(
-        found <= 10 && matches!(error, Error::Unavailable(_)),
-        "{error}"
-    );
+    assert!(found <= 10 && matches!(error, Error::Denied(_)), "{error}");
 }

@@ -7,6 +7,7 @@ mod client;
 mod daily;
 mod fault;
 mod house;
+mod listing;
 mod pressure;
 mod real;
 mod server;

@@ -1,6 +1,6 @@
 //! What lies in the bucket, and what each request does to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,6 +40,9 @@ pub struct Bucket {
     pub may_list: bool,
     /// How long nobody finds what was put.
     pub late: Duration,
+    /// What listings do not show, though it is there; and what they show with this size, though it is not.
+    pub unlisted: BTreeSet<String>,
+    pub ghosts: BTreeMap<String, usize>,
 }
 
 impl Bucket {
@@ -52,6 +55,8 @@ impl Bucket {
             page: 1000,
             may_list: true,
             late: Duration::ZERO,
+            unlisted: BTreeSet::new(),
+            ghosts: BTreeMap::new(),
         }
     }
 
@@ -155,9 +160,14 @@ impl Bucket {
         }
         let prefix = request.parameter("prefix").unwrap_or_default();
         let after = request.parameter("continuation-token").unwrap_or_default();
-        let mut found = self
-            .objects
-            .iter()
+        let real = self.objects.iter();
+        let real = real.map(|(key, it)| (key, (it.etag.as_str(), it.octets.len())));
+        let real = real.filter(|(key, _)| !self.unlisted.contains(*key));
+        let ghosts = self.ghosts.iter();
+        let ghosts = ghosts.map(|(key, size)| (key, ("00000000000000000000000000000000", *size)));
+        let all: BTreeMap<_, _> = real.chain(ghosts).collect();
+        let mut found = all
+            .into_iter()
             .filter(|(key, _)| key.starts_with(&prefix) && **key > after);
         let page: Vec<_> = found.by_ref().take(self.page).collect();
         let truncated = found.next().is_some();
@@ -174,12 +184,12 @@ impl Bucket {
                 escape(last)
             ));
         }
-        for (key, object) in page {
+        for (key, (etag, size)) in page {
             xml.push_str(&format!(
                 "<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;{}&quot;</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
                 escape(key),
-                object.etag,
-                object.octets.len()
+                etag,
+                size
             ));
         }
         xml.push_str("</ListBucketResult>");
