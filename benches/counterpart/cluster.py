@@ -47,9 +47,10 @@ def _large(size):
             before = server.asked_store()
             found["list"] = run.load("imap-list", "--password", process.PASSWORD, "--rounds", 2, server=server, service="imaps")
             found["list"]["figures"]["asked_store"] = server.asked_store() - before
-            run.bare("s3-put", size, 20, count)
+            objects = min(count, 3000)
+            run.bare("s3-put", size, 20, objects)
             for connections in CONNECTIONS:
-                found[f"get-{connections}"] = run.load("s3-get", "--size", size, "--connections", connections, "--objects", count,
+                found[f"get-{connections}"] = run.load("s3-get", "--size", size, "--connections", connections, "--objects", objects,
                                                        "--prefix", "bare-20", ca=os.environ["S3_TEST_CA"])
             server.restart()
             found["bodies"] = run.load("imap-bodies", "--password", process.PASSWORD, "--rounds", 1, server=server, service="imap")

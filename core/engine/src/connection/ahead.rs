@@ -24,9 +24,9 @@ const FIRST: usize = 8;
 /// Messages of a batch at most.
 const MESSAGES: usize = 64;
 /// Octets of a batch at most.
-const OCTETS: u64 = 512 * 1024;
+const OCTETS: u64 = 1024 * 1024;
 /// Octets of a body that is worth it; a larger one is streamed.
-pub(super) const BODY: u64 = 64 * 1024;
+pub(super) const BODY: u64 = 256 * 1024;
 /// How long a silent client keeps what was read for it.
 pub(super) const SILENCE: Duration = Duration::from_millis(200);
 

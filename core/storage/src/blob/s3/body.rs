@@ -20,6 +20,8 @@ use crate::{
 
 /// Octets read from a spool file at once.
 const PIECE: usize = 256 * 1024;
+/// Octets in memory up to which a digest is made where it is asked for: a tenth of a millisecond, and less than a visit of another thread.
+const AT_ONCE: u64 = 64 * 1024;
 
 /// What is known of octets before they are sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +44,7 @@ impl Digests {
 
     /// Of a whole body.
     pub(super) async fn of_source(source: &BlobSource) -> Result<Self, Error> {
+        let at_once = matches!(source.body, BlobBody::Memory(_)) && source.octets() <= AT_ONCE;
         let source = source.clone();
         let digest = move || {
             let mut md5 = Hash(Md5::new());
@@ -49,7 +52,10 @@ impl Digests {
             let md5 = md5.0.finalize().into();
             Ok(Self { written, md5 })
         };
-        blocking(digest).await
+        match at_once {
+            true => digest(),
+            false => blocking(digest).await,
+        }
     }
 }
 
