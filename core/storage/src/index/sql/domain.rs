@@ -125,16 +125,22 @@ pub(super) fn set_auth(conn: &mut Conn, change: &SetDomainAuth) -> Result<Outcom
         ))
         .execute(conn)?;
     let accounts = || virtual_users::table.filter(virtual_users::domain_id.eq(id));
-    if change.users == UsersOfDomain::Follow {
-        update(accounts().filter(virtual_users::auth_source.ne(auth_text(change.auth))))
-            .set((
-                virtual_users::auth_source.eq(auth_text(change.auth)),
-                virtual_users::updated_at.eq(Moment(change.now)),
-            ))
-            .execute(conn)?;
+    let raised = || virtual_users::version.eq(virtual_users::version + 1);
+    if change.users == UsersOfDomain::Stay {
+        update(accounts()).set(raised()).execute(conn)?;
+        return Ok(Outcome::Done);
     }
-    update(accounts())
-        .set(virtual_users::version.eq(virtual_users::version + 1))
+    // Each row once: what changes without its version looks like SQL of others, and is raised once more.
+    let auth = auth_text(change.auth);
+    update(accounts().filter(virtual_users::auth_source.eq(auth)))
+        .set(raised())
+        .execute(conn)?;
+    update(accounts().filter(virtual_users::auth_source.ne(auth)))
+        .set((
+            virtual_users::auth_source.eq(auth),
+            virtual_users::updated_at.eq(Moment(change.now)),
+            raised(),
+        ))
         .execute(conn)?;
     Ok(Outcome::Done)
 }
