@@ -1,5 +1,6 @@
 """What is measured over PostgreSQL and S3, and its tables: the store by itself, and the mail server in front of it."""
 
+import itertools
 import os
 import statistics
 
@@ -7,6 +8,8 @@ from . import process
 
 BEGIN = "<!-- figures: written by benches/cluster -->"
 
+APART = "apart-"  # before the name of a scenario in which the store had cores of its own
+PLACES = (("", ""), (APART, ", the store on cores of its own"))
 DELIVERED = 20  # accounts that mail is delivered to
 SIZES = {4096: "4 KiB", 65536: "64 KiB"}
 CONNECTIONS = (20, 100)
@@ -113,9 +116,9 @@ def _share(part, whole):
 def _deliveries(results):
     lines = ["| | PUT/s of the store alone | p50, p95 ms | deliveries/s over LMTP | p50, p95 ms | share | server CPU, ms a message |",
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
-    for size, title in SIZES.items():
-        for n in CONNECTIONS:
-            scenario, bare = f"put-{size}-{n}", ("before", "after")
+    for apart, where in PLACES:
+        for size, n in itertools.product(SIZES, CONNECTIONS):
+            title, scenario, bare = SIZES[size], f"{apart}put-{size}-{n}", ("before", "after")
             puts = _middle(results, scenario, bare, "figures", "puts_per_second")
             mail = _middle(results, scenario, ("lmtp",), "figures", "accepted_per_second")
             if puts is None:
@@ -123,21 +126,21 @@ def _deliveries(results):
             times = [", ".join(_cell("{:.0f}", _middle(results, scenario, loads, "latency_ms", name, p)) for p in ("p50", "p95"))
                      for loads, name in ((bare, "put"), (("lmtp",), "message"))]
             cpu = _middle(results, scenario, ("lmtp",), "figures", "server_cpu_per_1000_messages")
-            lines.append(f"| {title}, {n} connections | {puts:.0f} | {times[0]} | {mail:.0f} | {times[1]} | {_share(mail, puts)} | {_cell('{:.2f}', cpu)} |")
+            lines.append(f"| {title}, {n} connections{where} | {puts:.0f} | {times[0]} | {mail:.0f} | {times[1]} | {_share(mail, puts)} | {_cell('{:.2f}', cpu)} |")
     return lines
 
 
 def _bodies(results):
     lines = ["| | GET/s of the store alone, 20 connections | 100 connections | bodies/s over IMAP | MB/s | share of the better |",
              "| --- | ---: | ---: | ---: | ---: | ---: |"]
-    for size, title in SIZES.items():
-        scenario = f"large-{size}"
+    for (apart, where), size in itertools.product(PLACES, SIZES):
+        title, scenario = SIZES[size], f"{apart}large-{size}"
         gets = [_middle(results, scenario, (f"get-{n}",), "figures", "gets_per_second") for n in CONNECTIONS]
         bodies = _middle(results, scenario, ("bodies",), "figures", "messages_per_second")
         if bodies is None:
             continue
         rate = _middle(results, scenario, ("bodies",), "figures", "megabytes_per_second")
-        lines.append(f"| {LARGE[size]:,} of {title} | {gets[0]:.0f} | {gets[1]:.0f} | {bodies:.0f} | {rate:.1f} | {_share(bodies, max(gets))} |")
+        lines.append(f"| {LARGE[size]:,} of {title}{where} | {gets[0]:.0f} | {gets[1]:.0f} | {bodies:.0f} | {rate:.1f} | {_share(bodies, max(gets))} |")
     return lines
 
 
@@ -170,7 +173,7 @@ def render(results):
     loads = [load for rounds in results["rounds"].values() for one in rounds for load in one.values()]
     busy = [load["busy_before"] for load in loads]
     facts = {
-        "Machine": f"{results['machine']}; servers, store and generator share the cores",
+        "Machine": f"{results['machine']}; servers, store and generator share the cores where nothing else is said",
         "File system": results["file_system"],
         "Versions": ", ".join(results["versions"]),
         "Rounds": ", ".join(f"{name} {len(rounds)}" for name, rounds in results["rounds"].items()) + "; medians",
