@@ -24,7 +24,8 @@ sys.path.insert(0, str(ROOT / "contrib" / "two-hosts"))
 import neighbours  # noqa: E402
 
 ADDRESS, NAME = "10.77.0.20", "back.two-hosts.test"
-PLACES = {"postrider": "/usr/bin", "smtpd": "/usr/sbin", "imapd": "/usr/sbin", "pop3d": "/usr/sbin"}
+# Where programs lie there, wherever they lie here: its /tmp is another one.
+PLACES = {"postrider": "/usr/bin", "smtpd": "/usr/sbin", "imapd": "/usr/sbin", "pop3d": "/usr/sbin", "test-bucket": "/usr/bin"}
 # What a machine in namespaces has no use for, and what would tidy up.
 MASKED = """dev-hugepages.mount getty.target lvm2-monitor.service sys-kernel-debug.mount sys-kernel-tracing.mount systemd-logind.service
 systemd-modules-load.service systemd-networkd.service systemd-resolved.service systemd-sysctl.service systemd-timesyncd.service
@@ -120,7 +121,7 @@ class Machine:
         answers = {NAME: ADDRESS}
         self.names = subprocess.Popen(self.command("python3", "-c", script.read_text(), *(f"{k}={v}" for k, v in answers.items())))
         self.neighbours = neighbours.Neighbours(
-            shared, Path(lib.binary()).parent, ADDRESS, [f"DNS:{NAME}", "DNS:localhost", "IP:127.0.0.1"], lambda _, *words: self.command(*words)
+            shared, Path(PLACES["test-bucket"]), ADDRESS, [f"DNS:{NAME}", "DNS:localhost", "IP:127.0.0.1"], lambda _, *words: self.command(*words)
         )
 
     def _has_booted(self):
