@@ -148,9 +148,13 @@ def _listing(results):
     names = [("SELECT, first after a restart", "first_select", "{:.1f} ms"), ("list of all envelopes, first", "first_envelopes", "{:.1f} ms"),
              ("flags of all, first", "first_flags", "{:.1f} ms"), ("BODYSTRUCTURE of all, first", "first_structures", "{:.1f} ms"),
              ("list of all envelopes, again", "again_1_envelopes", "{:.1f} ms"), ("requests to the store in all this", "asked_store", "{:.0f}")]
-    lines = ["| A mailbox of 10,000 messages over TLS | |", "| --- | ---: |"]
-    for title, key, form in names:
-        lines.append(f"| {title} | {_cell(form, _middle(results, 'large-4096', ('list',), 'figures', key))} |")
+    lines = []
+    for apart, where in PLACES:
+        if not _values(results, f"{apart}large-4096", "list"):
+            continue
+        lines = lines or ["| A mailbox of 10,000 messages over TLS | |", "| --- | ---: |"]
+        for title, key, form in names:
+            lines.append(f"| {title}{where} | {_cell(form, _middle(results, f'{apart}large-4096', ('list',), 'figures', key))} |")
     return lines
 
 
