@@ -166,7 +166,7 @@ impl Client {
         let patience = self.timeout + Duration::from_secs(octets / SLOWEST);
         let patience = patience.min(until.saturating_duration_since(Instant::now()));
         let request = self.request(ask).map_err(Failure::Ours)?;
-        let sent = self.send(request);
+        let sent = OnRuntime::spawn(&self.runtime, self.http.execute(request));
         let response = match timeout(patience, sent).await {
             Ok(Some(Ok(response))) => response,
             Ok(Some(Err(error))) => return Err(broken(&error)),
@@ -185,15 +185,6 @@ impl Client {
             code: answer::code(&body),
             after: after.map(Duration::from_secs),
         })
-    }
-
-    /// Sends a request on the runtime that holds the connections: where we are, mostly, and then without a task of its own.
-    async fn send(&self, request: reqwest::Request) -> Option<reqwest::Result<Response>> {
-        let sent = self.http.execute(request);
-        match Handle::try_current() {
-            Ok(here) if here.id() == self.runtime.id() => Some(sent.await),
-            _ => OnRuntime::spawn(&self.runtime, sent).await,
-        }
     }
 
     /// The next octets of an answer. The deadline is for silence, not for the whole; that of the transport would also count the
