@@ -82,6 +82,7 @@ impl Index for FaultyIndex {
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> { self.index.blobs(mailbox, uids).await }
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> { self.index.expunged(mailbox).await }
     async fn recoverable(&self, account: AccountId, after: (MailboxId, Uid), limit: u32) -> Result<Vec<Recoverable>, Error> { self.index.recoverable(account, after, limit).await }
+    async fn recoverable_count(&self, account: AccountId, since: Timestamp) -> Result<u64, Error> { self.index.recoverable_count(account, since).await }
     async fn overdue(&self, default: Retention, after: AccountId, now: Timestamp, limit: u32) -> Result<Vec<Overdue>, Error> { self.index.overdue(default, after, now, limit).await }
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> { self.index.line_sizes(mailbox).await }
     async fn unique_ids(&self, mailbox: MailboxId) -> Result<Vec<(Uid, String)>, Error> { self.index.unique_ids(mailbox).await }

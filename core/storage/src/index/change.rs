@@ -55,6 +55,7 @@ pub enum Change {
     Restore(Restore),
     PlaceMailbox(PlaceMailbox),
     PlaceMessages(PlaceMessages),
+    PlaceExpunged(PlaceExpunged),
     Reflag(Reflag),
     Reap(Reap),
     Forget(Forget),

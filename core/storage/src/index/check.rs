@@ -3,9 +3,9 @@
 //! **Bounds.** Names of domains, addresses and hashes: 255 octets. Sizes and quotas: 2^63 - 1 octets.
 
 use super::{
-    Change, DELIMITER, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT, Mailbox,
-    NAME_LIMIT, NewEntry, PLACED_AT_ONCE, PlaceMailbox, PlaceMessages, PlacedMessage, Reflag,
-    Repeat, Retention, Timestamp, UNIQUE_ID_LIMIT, Uid,
+    Change, DELIMITER, ExpungedFrom, Flags, INBOX, KEYWORD_LENGTH, KEYWORD_LIMIT, MAILBOX_LIMIT,
+    Mailbox, NAME_LIMIT, NewEntry, PLACED_AT_ONCE, PlaceExpunged, PlaceMailbox, PlaceMessages,
+    PlacedExpunged, PlacedMessage, Reflag, Repeat, Retention, Timestamp, UNIQUE_ID_LIMIT, Uid,
 };
 use crate::Error;
 
@@ -207,6 +207,13 @@ pub(super) fn keyword_bit(number: usize) -> u64 {
     1 << (Flags::FIRST_KEYWORD as usize + number)
 }
 
+/// The names of the keywords that are set, where they are known.
+pub(super) fn keywords_in(flags: u64, known: &[String]) -> Vec<String> {
+    let set = known.iter().enumerate();
+    let set = set.filter(|(number, _)| flags & keyword_bit(*number) != 0);
+    set.map(|(_, name)| name.clone()).collect()
+}
+
 /// The numbers of a mailbox from elsewhere.
 pub(super) fn numbers(change: &PlaceMailbox) -> Result<(), Error> {
     let modseq = i64::try_from(change.highest_modseq.0);
@@ -255,6 +262,33 @@ pub(super) fn placed(change: &PlaceMessages) -> Result<(), Error> {
     match change.messages.iter().all(good) {
         true => Ok(()),
         false => Err(Error::Invalid("not a message from elsewhere")),
+    }
+}
+
+/// Expunged messages from elsewhere.
+pub(super) fn placed_expunged(change: &PlaceExpunged) -> Result<(), Error> {
+    if change.messages.len() > PLACED_AT_ONCE {
+        return Err(Error::Limit {
+            what: "messages at once",
+            limit: PLACED_AT_ONCE as u64,
+        });
+    }
+    if let ExpungedFrom::Gone { name, .. } = &change.from {
+        mailbox_name(name)?;
+    }
+    let all = &change.messages;
+    let good = |it: &PlacedExpunged| it.uid.0 > 0 && i64::try_from(it.modseq.0).is_ok();
+    match all.iter().all(good) && all.is_sorted_by(|one, next| one.uid < next.uid) {
+        true => Ok(()),
+        false => Err(Error::Invalid("not messages that were expunged")),
+    }
+}
+
+/// What was expunged elsewhere had its numbers from the mailbox it was in (I3).
+pub(super) fn went_from(mailbox: &Mailbox, from: &PlacedExpunged) -> Result<(), Error> {
+    match from.uid < mailbox.uid_next && from.modseq <= mailbox.highest_modseq {
+        true => Ok(()),
+        false => Err(Error::Invalid("not the numbers of an expunged message")),
     }
 }
 
@@ -376,6 +410,7 @@ pub(super) fn of_directory(change: &Change) -> bool {
         | Change::Restore(_)
         | Change::PlaceMailbox(_)
         | Change::PlaceMessages(_)
+        | Change::PlaceExpunged(_)
         | Change::Reflag(_)
         | Change::Reap(_)
         | Change::Forget(_) => false,

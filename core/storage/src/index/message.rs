@@ -129,18 +129,26 @@ pub struct Recoverable {
     pub name: Option<String>,
     /// Whether that mailbox is there.
     pub there: bool,
+    /// When that mailbox went, where it did and somebody noted it.
+    pub deleted: Option<Timestamp>,
     /// Its UID before.
     pub uid: Uid,
+    /// The modification sequence it went at.
+    pub modseq: ModSeq,
     /// Its system flags before.
     pub flags: Flags,
+    /// Its keywords before, as far as their names are known.
+    pub keywords: Vec<String>,
     /// Octets.
     pub size: u64,
+    /// Octets as lines.
+    pub line_size: u64,
     /// INTERNALDATE.
     pub internal_date: Timestamp,
     /// When it was expunged.
     pub expunged: Timestamp,
     /// Its body.
-    pub blob: BlobId,
+    pub body: BlobRef,
     /// Its encoded summary.
     pub summary: Vec<u8>,
 }

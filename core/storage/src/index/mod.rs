@@ -139,6 +139,8 @@ pub trait Index: Send + Sync + 'static {
         after: (MailboxId, Uid),
         limit: u32,
     ) -> Result<Vec<Recoverable>, Error>;
+    /// How many messages of an account can be brought back that were expunged at this time or later.
+    async fn recoverable_count(&self, account: AccountId, since: Timestamp) -> Result<u64, Error>;
     /// Octets as lines of the messages of a mailbox for which they are others than their size, by UID.
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error>;
     /// Unique-ids in POP3 of the messages of a mailbox that have others than the usual, by UID.

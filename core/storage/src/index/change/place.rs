@@ -6,7 +6,7 @@ use crate::index::{
     AccountId, Flags, MailboxId, ModSeq, NewBlob, SpecialUse, Timestamp, Uid, UidValidity,
 };
 
-/// Most messages in one [`PlaceMessages`].
+/// Most messages in one [`PlaceMessages`] or [`PlaceExpunged`].
 pub const PLACED_AT_ONCE: usize = 1000;
 /// Longest unique-id of POP3 (RFC 1939 section 7).
 pub const UNIQUE_ID_LIMIT: usize = 70;
@@ -106,4 +106,53 @@ pub struct PlacedMessage {
     pub retrieved: Option<Timestamp>,
     /// Its unique-id in POP3, where it is not the usual one. `Invalid` if it is not one.
     pub unique_id: Option<String>,
+}
+
+/// Adds messages that were expunged elsewhere, all or none: they can be brought back here as they could be there, and their time goes on (I10). They
+/// do not count against the quota, no message and no number of a mailbox changes, and no session hears of them. Who was placed before stays as it is,
+/// also if it was brought back since, and so does a message that has the UID. `Invalid` for a UID or a modification sequence that the mailbox has not
+/// given, `Exists("blob")` and `NotFound("blob")` as for [`Append`](super::Append). Outcome: `Placed`.
+#[derive(Clone, Debug)]
+pub struct PlaceExpunged {
+    /// Whose.
+    pub account: AccountId,
+    /// Where they were.
+    pub from: ExpungedFrom,
+    /// The messages, by rising UID, each once; at most [`PLACED_AT_ONCE`].
+    pub messages: Vec<PlacedExpunged>,
+}
+
+/// Where messages were that were expunged elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ExpungedFrom {
+    /// In a mailbox that is there. `NotFound("mailbox")` if it went meanwhile or cannot be selected.
+    There(MailboxId),
+    /// In one that is gone: name and time together tell which, and are noted as when a mailbox goes here.
+    Gone {
+        /// Its name when it went, valid and in NFC.
+        name: String,
+        /// When it went.
+        deleted: Timestamp,
+    },
+    /// In one that is gone, and nobody noted its name.
+    Unknown,
+}
+
+/// A message that was expunged, as it was elsewhere.
+#[derive(Clone, Debug)]
+pub struct PlacedExpunged {
+    /// Its UID there.
+    pub uid: Uid,
+    /// The modification sequence it went at.
+    pub modseq: ModSeq,
+    /// Its body, which lies in the store already.
+    pub blob: NewBlob,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords by name; unknown ones are added, `Limit` if there is no room.
+    pub keywords: Vec<String>,
+    /// INTERNALDATE.
+    pub internal_date: Timestamp,
+    /// When it was expunged.
+    pub expunged: Timestamp,
 }

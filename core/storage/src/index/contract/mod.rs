@@ -13,6 +13,7 @@ mod flags;
 mod mailboxes;
 mod maildrops;
 mod messages;
+mod placed_expunged;
 mod places;
 mod races;
 pub mod random;
@@ -48,6 +49,7 @@ where
     retention::all(&fresh).await;
     maildrops::all(&fresh).await;
     places::all(&fresh).await;
+    placed_expunged::all(&fresh).await;
     undelete::all(&fresh).await;
     races::all(&fresh).await;
 }

@@ -6,8 +6,9 @@ use super::{Home, NOW, body, later, one};
 use crate::{
     Error,
     index::{
-        AccountId, Append, Change, Copied, CopyMode, ExpungeWhich, Flags, Index, KEYWORD_LIMIT,
-        MailboxId, ModSeq, Outcome, Reap, Recoverable, RemoveAccount, Restore, StoreMode, Uid,
+        AccountId, Append, BlobRef, Change, Copied, CopyMode, ExpungeWhich, Flags, Index,
+        KEYWORD_LIMIT, MailboxId, ModSeq, Outcome, Reap, Recoverable, RemoveAccount, Restore,
+        StoreMode, Uid,
     },
 };
 
@@ -24,18 +25,23 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
 const FIRST: (MailboxId, Uid) = (MailboxId(0), Uid(0));
 
 impl Home {
-    async fn recoverable(&self) -> Vec<Recoverable> {
+    pub(super) async fn recoverable(&self) -> Vec<Recoverable> {
         let all = self.index.recoverable(self.account, FIRST, 1000).await;
         all.expect("reads work")
     }
 
     /// Mailbox names and UIDs of what can be brought back.
-    async fn deleted(&self) -> Vec<(Option<String>, u32)> {
+    pub(super) async fn deleted(&self) -> Vec<(Option<String>, u32)> {
         let all = self.recoverable().await.into_iter();
         all.map(|it| (it.name, it.uid.0)).collect()
     }
 
-    async fn restore(&self, from: MailboxId, uids: &[Uid], to: MailboxId) -> Result<Copied, Error> {
+    pub(super) async fn restore(
+        &self,
+        from: MailboxId,
+        uids: &[Uid],
+        to: MailboxId,
+    ) -> Result<Copied, Error> {
         let restore = Restore {
             account: self.account,
             from,
@@ -50,7 +56,7 @@ impl Home {
     }
 
     /// The keywords of a message, sorted.
-    async fn keywords_of(&self, mailbox: MailboxId, uid: Uid) -> Vec<String> {
+    pub(super) async fn keywords_of(&self, mailbox: MailboxId, uid: Uid) -> Vec<String> {
         let all = self.index.changes(mailbox, ModSeq(0)).await;
         let all = all.expect("reads work");
         let message = all.changed.iter().find(|it| it.uid == uid);
@@ -73,7 +79,7 @@ async fn all_that_went_is_listed(home: Home) {
     home.fill(a, "a", 3).await;
     home.fill(home.inbox, "i", 3).await;
     let deleted = Flags(Flags::SEEN.0 | Flags::DELETED.0);
-    home.store(home.inbox, &[Uid(2)], StoreMode::Add, deleted, &[])
+    home.store(home.inbox, &[Uid(2)], StoreMode::Add, deleted, &["$Work"])
         .await
         .expect("stored");
     home.copy(home.inbox, &[Uid(3)], a, CopyMode::Move)
@@ -91,15 +97,31 @@ async fn all_that_went_is_listed(home: Home) {
         mailbox: home.inbox,
         name: Some("INBOX".to_owned()),
         there: true,
+        deleted: None,
         uid: Uid(2),
+        modseq: found[0].modseq,
         flags: deleted,
+        keywords: vec!["$Work".to_owned()],
         size: 10,
+        line_size: 10,
         internal_date: later(-5),
         expunged: later(7),
-        blob: found[0].blob,
+        body: BlobRef {
+            id: found[0].body.id,
+            key: body("i.1", 10).key,
+            size: 10,
+            sha256: body("i.1", 10).sha256,
+        },
         summary: b"summary of i.1".to_vec(),
     };
     assert_eq!(found[0], expected);
+    let inbox = home.mailbox(home.inbox).await;
+    assert_eq!(found[0].modseq, inbox.highest_modseq);
+    let count = async |of: &Home, since| of.index.recoverable_count(of.account, later(since)).await;
+    assert_eq!(count(&home, 7).await, Ok(2));
+    assert_eq!(count(&home, 8).await, Ok(1));
+    assert_eq!(count(&home, 9).await, Ok(0));
+    assert_eq!(count(&bob, 0).await, Ok(0), "I6");
     assert_eq!(home.deleted().await, [name("INBOX", 2), name("a", 1)]);
     // A mailbox that got another name is found under it, one that is gone under the one it had.
     home.rename("a", "b").await.expect("renamed");
@@ -107,7 +129,8 @@ async fn all_that_went_is_listed(home: Home) {
     home.delete("b").await.expect("deleted");
     let all: Vec<_> = (1..=4).map(|uid| name("b", uid)).collect();
     assert_eq!(home.deleted().await[1..], all);
-    assert!(home.recoverable().await[1..].iter().all(|it| !it.there));
+    let gone = |it: &Recoverable| !it.there && it.deleted == Some(NOW);
+    assert!(home.recoverable().await[1..].iter().all(gone));
     // Another one of that name is another one.
     let again = home.create("b").await.expect("made");
     home.append(again, "new", 10).await.expect("room");

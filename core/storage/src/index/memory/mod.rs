@@ -10,6 +10,7 @@ mod maildrop;
 mod message;
 mod name;
 mod place;
+mod place_expunged;
 mod restore;
 mod retention;
 #[cfg(test)]
@@ -232,6 +233,7 @@ impl State {
             Change::Restore(it) => self.restore(it),
             Change::PlaceMailbox(it) => self.place_mailbox(it),
             Change::PlaceMessages(it) => self.place_messages(it),
+            Change::PlaceExpunged(it) => self.place_expunged(it),
             Change::Reflag(it) => self.reflag(it),
             Change::Reap(it) => self.reap(it),
             Change::Forget(it) => self.forget(it),
@@ -406,6 +408,10 @@ impl Index for MemoryIndex {
         limit: u32,
     ) -> Result<Vec<Recoverable>, Error> {
         Ok(self.state()?.recoverable(account, after, limit))
+    }
+
+    async fn recoverable_count(&self, account: AccountId, since: Timestamp) -> Result<u64, Error> {
+        Ok(self.state()?.recoverable_count(account, since))
     }
 
     async fn line_sizes(&self, mailbox: MailboxId) -> Result<Vec<(Uid, u64)>, Error> {

@@ -6,8 +6,8 @@ use super::{GoneFolder, State};
 use crate::{
     Error,
     index::{
-        AccountId, Copied, Flags, MailboxId, Message, Outcome, Recoverable, Restore, Timestamp,
-        Uid, check,
+        AccountId, Copied, Flags, MailboxId, Message, ModSeq, Outcome, Recoverable, Restore,
+        Timestamp, Uid, check,
     },
 };
 
@@ -45,25 +45,38 @@ impl State {
         let from = Bound::Excluded((account, after.0, after.1));
         let to = Bound::Excluded((AccountId(account.0 + 1), MailboxId(0), Uid(0)));
         let own = self.expunged.range((from, to));
-        let own = own.filter(|(_, it)| it.recoverable).take(limit as usize);
-        let recoverable = own.map(|((_, mailbox, uid), gone)| {
-            let there = self.mailboxes.get(mailbox).map(|it| &it.mailbox.name);
-            let was = self.gone.get(mailbox).map(|it| &it.name);
-            let body = self.blobs.get(&gone.blob);
-            Recoverable {
+        let own = own.filter(|(_, it)| it.recoverable);
+        let recoverable = own.filter_map(|((_, mailbox, uid), gone)| {
+            let there = self.mailboxes.get(mailbox);
+            let was = self.gone.get(mailbox);
+            let keywords = there.map(|it| &it.keywords);
+            let keywords = keywords.or(was.map(|it| &it.keywords));
+            let name = there.map(|it| &it.mailbox.name);
+            let body = self.blobs.get(&gone.blob)?;
+            Some(Recoverable {
                 mailbox: *mailbox,
-                name: there.or(was).cloned(),
+                name: name.or(was.map(|it| &it.name)).cloned(),
                 there: there.is_some(),
+                deleted: was.map(|it| it.at),
                 uid: *uid,
+                modseq: ModSeq(gone.modseq),
                 flags: gone.flags,
+                keywords: check::keywords_in(gone.keywords, keywords.map_or(&[], Vec::as_slice)),
                 size: gone.size,
+                line_size: body.new.line_size,
                 internal_date: gone.internal_date,
                 expunged: gone.at,
-                blob: gone.blob,
-                summary: body.map(|it| it.new.summary.clone()).unwrap_or_default(),
-            }
+                body: body.as_ref(gone.blob),
+                summary: body.new.summary.clone(),
+            })
         });
-        recoverable.collect()
+        recoverable.take(limit as usize).collect()
+    }
+
+    pub(super) fn recoverable_count(&self, account: AccountId, since: Timestamp) -> u64 {
+        let all = self.expunged.iter();
+        let own = all.filter(|((of, _, _), it)| *of == account && it.recoverable && it.at >= since);
+        own.count() as u64
     }
 
     pub(super) fn restore(&mut self, change: Restore) -> Result<Outcome, Error> {

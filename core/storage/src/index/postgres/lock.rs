@@ -181,6 +181,7 @@ impl Needs {
             Change::Restore(it) => it.account,
             Change::PlaceMailbox(it) => it.account,
             Change::PlaceMessages(it) => it.account,
+            Change::PlaceExpunged(it) => it.account,
             Change::Reflag(it) => it.account,
         };
         self.accounts.insert(account.0);

@@ -88,6 +88,8 @@ mod maildrop;
 mod name;
 #[path = "../sql/place.rs"]
 mod place;
+#[path = "../sql/place_expunged.rs"]
+mod place_expunged;
 #[path = "../sql/restore.rs"]
 mod restore;
 #[path = "../sql/retention.rs"]
@@ -319,6 +321,11 @@ impl Index for PostgresIndex {
         limit: u32,
     ) -> Result<Vec<Recoverable>, Error> {
         self.read(move |conn| restore::recoverable(conn, account, after, limit))
+            .await
+    }
+
+    async fn recoverable_count(&self, account: AccountId, since: Timestamp) -> Result<u64, Error> {
+        self.read(move |conn| restore::count(conn, account, since))
             .await
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Conn, account, alias, append, blob, copy, domain, entry, expunge, fault::Fault, mailbox,
-    maildrop, name, place, renew, restore, retention, store,
+    maildrop, name, place, place_expunged, renew, restore, retention, store,
 };
 use crate::index::{Change, Outcome};
 
@@ -43,6 +43,7 @@ pub(super) fn make(conn: &mut Conn, change: &Change) -> Result<Outcome, Fault> {
         Change::Restore(it) => restore::restore(conn, it),
         Change::PlaceMailbox(it) => place::mailbox(conn, it),
         Change::PlaceMessages(it) => place::messages(conn, it),
+        Change::PlaceExpunged(it) => place_expunged::place(conn, it),
         Change::Reflag(it) => store::reflag(conn, it),
         Change::Reap(it) => blob::reap(conn, it),
         Change::Forget(it) => blob::forget(conn, it),

@@ -109,7 +109,7 @@ fn taken(
 }
 
 /// What is known of a body.
-struct Known {
+pub(super) struct Known {
     account: i64,
     size: i64,
     sha256: Vec<u8>,
@@ -130,7 +130,7 @@ pub(super) fn messages(conn: &mut Conn, change: &PlaceMessages) -> Result<Outcom
     check::placed(change)?;
     account::existing(conn, change.account)?;
     let found = mailbox::owned(conn, change.account, change.mailbox)?;
-    let mut known = known(conn, change)?;
+    let mut known = known(conn, &keys(change.messages.iter()))?;
     let next_modseq = mailbox::next_modseq(&found)?;
     let mut names = mailbox::keywords(conn, &found)?;
     let mut wanted = Vec::new();
@@ -147,7 +147,7 @@ pub(super) fn messages(conn: &mut Conn, change: &PlaceMessages) -> Result<Outcom
         }
         let size = check::octets(from.blob.size)?;
         match body {
-            Some(body) => body.fits(change.account, from, size)?,
+            Some(body) => body.fits(change.account, &from.blob, size)?,
             None => bodies.push((from, uid_next)),
         }
         let uid = from.uid.map_or(uid_next, |uid| uid.max(uid_next));
@@ -198,9 +198,8 @@ pub(super) fn messages(conn: &mut Conn, change: &PlaceMessages) -> Result<Outcom
 
 impl Known {
     /// Another account's body, or other octets, never come under a key (I6); a doomed one never comes back (I2).
-    fn fits(&self, account: AccountId, from: &PlacedMessage, size: i64) -> Result<(), Error> {
-        let same =
-            self.account == account.0 && self.size == size && self.sha256 == from.blob.sha256;
+    pub(super) fn fits(&self, account: AccountId, blob: &NewBlob, size: i64) -> Result<(), Error> {
+        let same = self.account == account.0 && self.size == size && self.sha256 == blob.sha256;
         match (same, self.doomed) {
             (false, _) => Err(Error::Exists("blob")),
             (true, true) => Err(Error::NotFound("blob")),
@@ -213,10 +212,11 @@ fn keys<'a>(rows: impl Iterator<Item = &'a PlacedMessage>) -> Vec<&'a str> {
     rows.map(|it| it.blob.key.as_str()).collect()
 }
 
-fn known(conn: &mut Conn, change: &PlaceMessages) -> Result<HashMap<String, Known>, Fault> {
+/// What is known of bodies, by their keys.
+pub(super) fn known(conn: &mut Conn, keys: &[&str]) -> Result<HashMap<String, Known>, Fault> {
     type Found = (String, i64, i64, Vec<u8>, i64, Option<i64>);
     let found: Vec<Found> = blob::table
-        .filter(blob::key.eq_any(keys(change.messages.iter())))
+        .filter(blob::key.eq_any(keys))
         .select((
             blob::key,
             blob::account_id,
@@ -264,17 +264,22 @@ fn write_bodies(
         born.push(Born {
             blob,
             size: row.size,
-            line_size: match blob.line_size {
-                same if same == blob.size => None,
-                other => Some(check::octets(other)?),
-            },
+            line_size: line_size(blob)?,
             uid: row.uid,
             modseq: row.modseq,
         });
     }
     match born.is_empty() {
         true => Ok(()),
-        false => append::bodies(conn, mailbox, &born),
+        false => append::bodies(conn, mailbox.account, mailbox.id, &born),
+    }
+}
+
+/// Octets as lines, where they are others than the body's.
+pub(super) fn line_size(blob: &NewBlob) -> Result<Option<i64>, Error> {
+    match blob.line_size {
+        same if same == blob.size => Ok(None),
+        other => check::octets(other).map(Some),
     }
 }
 

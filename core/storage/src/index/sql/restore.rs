@@ -1,9 +1,11 @@
 //! Bringing expunged messages back (I10): what there is, and how it comes.
 
+use std::collections::BTreeMap;
+
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::{
-    Conn, account,
+    Conn, account, blob,
     fault::{Fault, number},
     mailbox::{self, Shift},
     sql::{self, Bind, rising, rows, run},
@@ -11,26 +13,87 @@ use super::{
 use crate::{
     Error,
     index::{
-        AccountId, BlobId, Copied, Flags, Mailbox, MailboxId, Outcome, Recoverable, Restore,
+        AccountId, Copied, Flags, Mailbox, MailboxId, ModSeq, Outcome, Recoverable, Restore,
         Timestamp, Uid, check,
     },
 };
 
 /// Notes the name of a mailbox that is about to go, for as long as its messages can be brought back.
 pub(super) fn note(conn: &mut Conn, mailbox: &Mailbox, now: Timestamp) -> Result<(), Fault> {
-    let keywords = mailbox::keywords(conn, mailbox)?.join(" ");
+    let keywords = mailbox::keywords(conn, mailbox)?;
+    note_as(
+        conn,
+        mailbox.account,
+        mailbox.id,
+        (&mailbox.name, &keywords),
+        now,
+    )
+}
+
+/// Notes name and keywords of a mailbox that is not there.
+pub(super) fn note_as(
+    conn: &mut Conn,
+    account: AccountId,
+    id: MailboxId,
+    (name, keywords): (&str, &[String]),
+    deleted: Timestamp,
+) -> Result<(), Fault> {
     run(
         conn,
         "INSERT INTO gone_mailbox (account_id, id, name, keywords, deleted_at) VALUES (?, ?, ?, ?, ?)",
         &[
-            Bind::Number(mailbox.account.0),
-            Bind::Number(mailbox.id.0),
-            Bind::Text(&mailbox.name),
-            Bind::Text(&keywords),
-            Bind::Number(now.0),
+            Bind::Number(account.0),
+            Bind::Number(id.0),
+            Bind::Text(name),
+            Bind::Text(&keywords.join(" ")),
+            Bind::Number(deleted.0),
         ],
     )?;
     Ok(())
+}
+
+/// Notes the keywords of a mailbox that is not there anew.
+pub(super) fn note_keywords(
+    conn: &mut Conn,
+    account: AccountId,
+    id: MailboxId,
+    keywords: &[String],
+) -> Result<(), Fault> {
+    run(
+        conn,
+        "UPDATE gone_mailbox SET keywords = ? WHERE account_id = ? AND id = ?",
+        &[
+            Bind::Text(&keywords.join(" ")),
+            Bind::Number(account.0),
+            Bind::Number(id.0),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The mailbox that went by this name at this time, with its keywords.
+pub(super) fn noted(
+    conn: &mut Conn,
+    account: AccountId,
+    name: &str,
+    deleted: Timestamp,
+) -> Result<Option<(MailboxId, Vec<String>)>, Fault> {
+    let found = rows::<(BigInt, Text), (i64, String)>(
+        conn,
+        "SELECT id, keywords FROM gone_mailbox WHERE account_id = ? AND name = ? AND deleted_at = ? \
+         ORDER BY id LIMIT 1",
+        &[
+            Bind::Number(account.0),
+            Bind::Text(name),
+            Bind::Number(deleted.0),
+        ],
+    )?;
+    let read = |(id, keywords): (i64, String)| (MailboxId(id), split(&keywords));
+    Ok(found.into_iter().next().map(read))
+}
+
+fn split(keywords: &str) -> Vec<String> {
+    keywords.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Forgets the names of an account that goes.
@@ -54,6 +117,16 @@ pub(super) fn forget_old(conn: &mut Conn, before: Timestamp) -> Result<(), Fault
     Ok(())
 }
 
+pub(super) fn count(conn: &mut Conn, account: AccountId, since: Timestamp) -> Result<u64, Fault> {
+    let found = rows::<(BigInt,), (i64,)>(
+        conn,
+        "SELECT count(*) FROM expunged WHERE account_id = ? AND expunged_at >= ? AND recoverable",
+        &[Bind::Number(account.0), Bind::Number(since.0)],
+    )?;
+    let (count,) = found.first().copied().unwrap_or_default();
+    Ok(number(count, "count of expunged messages")?)
+}
+
 pub(super) fn recoverable(
     conn: &mut Conn,
     account: AccountId,
@@ -61,23 +134,37 @@ pub(super) fn recoverable(
     limit: u32,
 ) -> Result<Vec<Recoverable>, Fault> {
     type Columns = (
-        (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt),
-        Nullable<Text>,
-        Nullable<Text>,
+        (
+            BigInt,
+            BigInt,
+            BigInt,
+            BigInt,
+            BigInt,
+            BigInt,
+            BigInt,
+            BigInt,
+        ),
+        (Nullable<Text>, Nullable<Text>, Nullable<BigInt>),
         Nullable<Binary>,
+        (BigInt, Text, BigInt, Binary),
+        BigInt,
     );
     type Row = (
-        (i64, i64, i64, i64, i64, i64, i64),
-        Option<String>,
-        Option<String>,
+        (i64, i64, i64, i64, i64, i64, i64, i64),
+        (Option<String>, Option<String>, Option<i64>),
         Option<Vec<u8>>,
+        blob::BlobRow,
+        i64,
     );
     let found: Vec<Row> = rows::<Columns, _>(
         conn,
         concat!(
-            "SELECT e.mailbox_id, e.uid, e.flags, e.size, e.internal_date, e.expunged_at, e.blob_id, \
-                m.name, g.name, s.octets \
+            "SELECT e.mailbox_id, e.uid, e.modseq, e.flags, e.keywords, e.size, e.internal_date, e.expunged_at, \
+                m.name, g.name, g.deleted_at, s.octets, b.id, b.key, b.size, b.sha256, coalesce(b.line_size, b.size) \
              FROM expunged e \
+             JOIN blob b ON ",
+            same_account!("b", "e"),
+            "b.id = e.blob_id \
              LEFT JOIN mailbox m ON m.account_id = e.account_id AND m.id = e.mailbox_id \
              LEFT JOIN gone_mailbox g ON g.account_id = e.account_id AND g.id = e.mailbox_id \
              LEFT JOIN summary s ON ",
@@ -93,22 +180,33 @@ pub(super) fn recoverable(
             Bind::Number(limit.into()),
         ],
     )?;
-    let read = |(numbers, name, was, summary): Row| {
-        let (mailbox, uid, flags, size, internal_date, expunged, blob) = numbers;
-        Ok(Recoverable {
+    let mut names: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    let mut all = Vec::with_capacity(found.len());
+    for (numbers, (name, was, deleted), summary, body, line_size) in found {
+        let (mailbox, uid, modseq, flags, keywords, size, internal_date, expunged) = numbers;
+        if keywords != 0 && !names.contains_key(&mailbox) {
+            let known = names_of_keywords(conn, account, MailboxId(mailbox))?;
+            names.insert(mailbox, known);
+        }
+        let known = names.get(&mailbox).map_or(&[][..], Vec::as_slice);
+        all.push(Recoverable {
             mailbox: MailboxId(mailbox),
             there: name.is_some(),
             name: name.or(was),
+            deleted: deleted.map(Timestamp),
             uid: Uid(number(uid, "UID")?),
+            modseq: ModSeq(number(modseq, "MODSEQ")?),
             flags: Flags(number(flags, "flags")?),
+            keywords: check::keywords_in(number(keywords, "keywords")?, known),
             size: number(size, "size of a message")?,
+            line_size: number(line_size, "size of a message")?,
             internal_date: Timestamp(internal_date),
             expunged: Timestamp(expunged),
-            blob: BlobId(blob),
+            body: blob::read(body)?,
             summary: summary.unwrap_or_default(),
-        })
-    };
-    Ok(found.into_iter().map(read).collect::<Result<_, Error>>()?)
+        });
+    }
+    Ok(all)
 }
 
 pub(super) fn restore(conn: &mut Conn, change: &Restore) -> Result<Outcome, Fault> {
@@ -230,6 +328,5 @@ fn names_of_keywords(
         "SELECT keywords FROM gone_mailbox WHERE account_id = ? AND id = ?",
         &[Bind::Number(account.0), Bind::Number(id.0)],
     )?;
-    let names = noted.first().map_or("", |(names,)| names.as_str());
-    Ok(names.split_whitespace().map(str::to_owned).collect())
+    Ok(noted.first().map_or_else(Vec::new, |(names,)| split(names)))
 }

@@ -154,6 +154,7 @@ diesel::table! {
         internal_date -> BigInt,
         expunged_at -> BigInt,
         blob_id -> BigInt,
+        keywords -> BigInt,
     }
 }
 

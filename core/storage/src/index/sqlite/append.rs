@@ -16,7 +16,8 @@ use super::{
 use crate::{
     Error,
     index::{
-        AccountId, Append, AppendAll, Appended, Change, Flags, Mailbox, ModSeq, Outcome, Uid, check,
+        AccountId, Append, AppendAll, Appended, Change, Flags, Mailbox, MailboxId, ModSeq, Outcome,
+        Uid, check,
     },
 };
 
@@ -108,10 +109,7 @@ fn insert_blob(
     modseq: i64,
 ) -> Result<i64, Fault> {
     // Nearly all have the same.
-    let line_size = match change.blob.line_size {
-        same if same == change.blob.size => None,
-        other => Some(check::octets(other)?),
-    };
+    let line_size = place::line_size(&change.blob)?;
     let id = insert_into(blob::table)
         .values((
             blob::account_id.eq(change.account.0),
@@ -137,18 +135,19 @@ fn insert_blob(
 /// Writes bodies that came from elsewhere, and what was read from them.
 pub(super) fn bodies(
     conn: &mut SqliteConnection,
-    mailbox: &Mailbox,
+    account: AccountId,
+    mailbox: MailboxId,
     born: &[Born<'_>],
 ) -> Result<(), Fault> {
     let bodies: Vec<_> = born
         .iter()
         .map(|it| {
             (
-                blob::account_id.eq(mailbox.account.0),
+                blob::account_id.eq(account.0),
                 blob::key.eq(it.blob.key.as_str()),
                 blob::size.eq(it.size),
                 blob::sha256.eq(it.blob.sha256.as_slice()),
-                blob::birth_mailbox.eq(mailbox.id.0),
+                blob::birth_mailbox.eq(mailbox.0),
                 blob::birth_uid.eq(it.uid),
                 blob::birth_modseq.eq(it.modseq),
                 blob::line_size.eq(it.line_size),

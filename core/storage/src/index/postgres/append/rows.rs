@@ -193,18 +193,19 @@ fn state(
 /// Writes bodies that came from elsewhere, and what was read from them.
 pub(in crate::index::postgres) fn bodies(
     conn: &mut Conn,
-    mailbox: &index::Mailbox,
+    account: index::AccountId,
+    mailbox: index::MailboxId,
     born: &[Born<'_>],
 ) -> Result<(), Fault> {
     let all = || born.iter();
     conn.send_typed_ahead(
         NEW_BODIES,
         vec![
-            numbers(all().map(|_| mailbox.account.0)),
+            numbers(all().map(|_| account.0)),
             texts(all().map(|it| it.blob.key.as_str().to_owned())),
             numbers(all().map(|it| it.size)),
             octets(all().map(|it| it.blob.sha256.to_vec())),
-            numbers(all().map(|_| mailbox.id.0)),
+            numbers(all().map(|_| mailbox.0)),
             numbers(all().map(|it| it.uid)),
             numbers(all().map(|it| it.modseq)),
             (
