@@ -91,10 +91,11 @@ pub enum Command {
     ///
     /// Domains, users with their hashes, quotas and retention, aliases, entries of the directory, mailboxes with UIDVALIDITY, UIDs and modification
     /// sequences, messages with flags, keywords and dates, what POP3 knows, subscriptions, and bodies under the same names: clients notice nothing.
+    /// Deleted mail can be brought back there as long as here (undelete), unless retention.expunged of either configuration is over for it.
     /// At the end both sides are read and compared.
     ///
     /// Stop the server that is copied from: what changes meanwhile is noticed, and then the copy is refused. The target's database must be empty, or
-    /// hold what an earlier run of the same copy left, which this one goes on with. Deleted mail that could be brought back is not copied.
+    /// hold what an earlier run of the same copy left, which this one goes on with.
     #[command(
         after_help = "Example:\n  postrider copy --from embedded.toml --to /etc/postrider/postrider.toml\n\n\
             where embedded.toml has one line: data_dir = \"/srv/postrider-data\""
@@ -163,7 +164,7 @@ pub enum ExportCommand {
     /// It can be stopped at any time, and goes on where it was. Files belong to who runs this; give them to the user that Dovecot reads mail as.
     ///
     /// What a Maildir cannot hold is named, and then the exit status is 1: more than 26 keywords of a mailbox, a dot in the name of a mailbox
-    /// (written as "_"), a body that the store has not.
+    /// (written as "_"), a body that the store has not. Deleted mail that could be brought back is not written.
     #[command(
         after_help = "Examples:\n  postrider export maildir ada@example.com ./ada/Maildir\n  chown -R vmail: ./ada"
     )]

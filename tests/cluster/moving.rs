@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use postrider_tests::daemon::{House, program};
 use postrider_tests::postgres::{FAST, Process};
 
+use crate::PASSWORD;
 use crate::server::{ACCESS, BUCKET, REGION, SECRET, Server};
+use crate::wire::Wire;
 
 const ADA: &str = "ada@move.test";
 
@@ -47,6 +49,64 @@ fn files(at: &Path, below: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
             }
         }
     }
+}
+
+/// Deletes mail: of INBOX, and two mailboxes of one name with all that is in them.
+fn delete(port: u16) {
+    let mut wire = Wire::connect(port).unwrap();
+    wire.line().unwrap();
+    let mut say = |command: &str| drop(wire.ok(command).unwrap());
+    say(&format!("LOGIN {ADA} \"{PASSWORD}\""));
+    for messages in ["301:420", "421:450"] {
+        say("CREATE Gone");
+        say("SELECT INBOX");
+        say(&format!("UID MOVE {messages} Gone"));
+        say("SELECT Gone");
+        say("STORE 1:9 +FLAGS (\\Flagged only-there)");
+        say("UNSELECT");
+        say("DELETE Gone");
+    }
+    say("SELECT INBOX");
+    say("UID STORE 451:900 +FLAGS (\\Deleted $Work)");
+    say("EXPUNGE");
+    say("LOGOUT");
+}
+
+/// What can be brought back of an account, in an order that says nothing of rows.
+fn deleted(house: &House) -> Vec<String> {
+    let listed = house.done(&["--json", "undelete", ADA, "--list"], "");
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let listed = listed["messages"].as_array().unwrap();
+    let mut listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    listed.sort();
+    listed
+}
+
+/// Brings back all that was deleted: the account's Maildir then. The numbers of a mailbox that is made again are new, and so are those of its keywords.
+fn brought_back(house: &House, at: &Path) -> BTreeMap<String, Vec<u8>> {
+    let said = house.done(&["undelete", ADA, "--all"], "");
+    assert!(said.contains("made mailbox Gone again"), "{said}");
+    assert!(said.contains("brought back 200 messages"), "{said}");
+    assert_eq!(deleted(house), [""; 0]);
+    assert!(house.done(&["fsck"], "").contains("they agree"));
+    let mut files = exported(house, at);
+    files.remove(".Gone/dovecot-uidlist").unwrap();
+    let keywords = files.remove(".Gone/dovecot-keywords").unwrap();
+    let keywords = String::from_utf8(keywords).unwrap();
+    let keywords: Vec<&str> = keywords.lines().map(|it| &it[2..]).collect();
+    let named = |(name, octets): (String, Vec<u8>)| match name.split_once(":2,") {
+        Some((name, flags)) if name.starts_with(".Gone/") => {
+            let word = |flag: char| match flag.is_ascii_lowercase() {
+                true => keywords[flag as usize - 'a' as usize].to_owned(),
+                false => flag.to_string(),
+            };
+            let mut words: Vec<String> = flags.chars().map(word).collect();
+            words.sort();
+            (format!("{name} {words:?}"), octets)
+        }
+        _ => (name, octets),
+    };
+    files.into_iter().map(named).collect()
 }
 
 /// What an account is: its Maildir.
@@ -116,7 +176,8 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
         at
     };
     let listener = "[[listener]]\nservice = \"metrics\"\nbind = \"127.0.0.1:0\"\n";
-    let first = House::new(&place("first"), listener);
+    let imap = "[[listener]]\nservice = \"imap\"\nbind = \"127.0.0.1:0\"\nplaintext_login = true\n";
+    let first = House::new(&place("first"), &(listener.to_owned() + imap));
     first.done(&["migrate"], "");
     first.done(&["domain", "add", "move.test"], "");
     first.done(&["user", "add", ADA], "not to be guessed\n");
@@ -124,8 +185,13 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
     tree(&place("tree"));
     let tree = folder.path().join("tree");
     first.done(&["import", "maildir", tree.to_str().unwrap(), ADA], "");
+    let server = first.start();
+    delete(server.port("imap"));
+    server.stop();
+    let gone = deleted(&first);
+    assert_eq!(gone.len(), 200);
     let wanted = exported(&first, &folder.path().join("first-tree"));
-    assert!(wanted.len() > 600, "{}", wanted.len());
+    assert!(wanted.len() > 400, "{}", wanted.len());
 
     let postgres = Process::start(&[FAST]);
     postgres.sql("postgres", "CREATE DATABASE mail").unwrap();
@@ -149,6 +215,7 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
     );
     let there = exported(&second, &folder.path().join("second-tree"));
     assert!(there == wanted, "the copy is another Maildir");
+    assert_eq!(deleted(&second), gone);
     assert!(second.done(&["fsck"], "").contains("they agree"));
 
     let third = House::new(&place("third"), listener);
@@ -164,11 +231,18 @@ fn from_the_embedded_default_to_postgresql_and_a_bucket_and_back() {
     );
     let back = exported(&third, &folder.path().join("third-tree"));
     assert!(back == wanted, "what came back is another Maildir");
+    assert_eq!(deleted(&third), gone);
     assert!(third.done(&["fsck"], "").contains("they agree"));
     for question in [
         &["alias", "list", "--json"][..],
         &["user", "show", ADA, "--json"],
     ] {
         assert_eq!(third.done(question, ""), first.done(question, ""));
+    }
+    let bring = |house, name| brought_back(house, &folder.path().join(name));
+    let wanted = bring(&first, "first-brought");
+    assert!(wanted.len() > 600, "{}", wanted.len());
+    for (house, name) in [(&second, "second-brought"), (&third, "third-brought")] {
+        assert!(bring(house, name) == wanted, "{name} is another Maildir");
     }
 }

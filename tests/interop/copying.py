@@ -2,6 +2,7 @@
 
 import imaplib
 import json
+import re
 from pathlib import Path
 
 import lib
@@ -28,6 +29,18 @@ def fill(server):
         answer(client.expunge())
         for _ in range(8):
             answer(client.uid("COPY", "1:41", "Archive"))
+        # Deleted mail: of a mailbox that is there, and of two of one name that are not.
+        answer(client.select("Archive"))
+        answer(client.uid("STORE", "5:120", "+FLAGS", r"(\Deleted $Later)"))
+        answer(client.expunge())
+        for messages in ["1:3", "6:12"]:
+            answer(client.create("Gone"))
+            answer(client.select("INBOX"))
+            answer(client.uid("COPY", messages, "Gone"))
+            answer(client.select("Gone"))
+            answer(client.uid("STORE", "1:2", "+FLAGS", "(only-there)"))
+            answer(client.unselect())
+            answer(client.delete("Gone"))
     bob.deliver(mail("to bob"))
     server.control("alias", "add", f"info@{DOMAIN}", ada.email)
     server.control("alias", "add", f"@{DOMAIN}", bob.email)
@@ -66,11 +79,38 @@ def seen(config, folder, accounts):
                 all_of_it[str(path.relative_to(folder))] = (path.read_bytes(), when)
         shown = json.loads(tell(config, "user", "show", it.email, "--json"))
         all_of_it[it.email] = json.dumps(shown, sort_keys=True)
+        all_of_it[f"deleted mail of {it.email}"] = deleted(config, it)
     all_of_it["aliases"] = tell(config, "alias", "list", "--json")
     all_of_it["users"] = tell(config, "user", "list", "--json")
     domains = json.loads(tell(config, "domain", "list", "--json"))
     all_of_it["domains"] = json.dumps(domains, sort_keys=True)
     return all_of_it
+
+
+def deleted(config, account):
+    """What can be brought back of an account, in an order that says nothing of rows."""
+    listed = json.loads(tell(config, "undelete", account.email, "--list", "--json"))["messages"]
+    return sorted(json.dumps(it, sort_keys=True) for it in listed)
+
+
+def brought_back(config, folder, account):
+    """An account's files with all that was deleted; the numbers of a mailbox that is made again are new, and so are those of its keywords."""
+    contains(tell(config, "undelete", account.email, "--all"), "made mailbox Gone again", "undelete")
+    equal(deleted(config, account), [], "nothing is left to bring back")
+    contains(tell(config, "fsck"), "they agree", "fsck of what was brought back")
+    tree = folder / account.email
+    tell(config, "export", "maildir", account.email, tree)
+    words = dict(reversed(it.split()) for it in (tree / ".Gone/dovecot-keywords").read_text().splitlines())
+    letters = {chr(ord("a") + int(number)): f"({word})" for word, number in words.items()}
+    files = {}
+    for path in tree.rglob("*"):
+        name, _, flags = str(path.relative_to(tree)).partition(":2,")
+        if name.startswith(".Gone/"):
+            name = re.sub(r"V\d+\.", ".", name)
+            flags = "".join(sorted(letters.get(it, it) for it in flags))
+        if path.is_file() and not name.startswith(".Gone/dovecot-"):
+            files[f"{name} {flags}"] = path.read_bytes()
+    return files
 
 
 def same(got, wanted, what):
@@ -89,12 +129,18 @@ def check_copy(server):
     contains(copy(server.config, there, code=1), "holds other data", "a target in use")
     contains(copy(there, there, code=1), "the same database", "onto itself")
     wanted = seen(server.config, server.folder("seen-first"), accounts)
+    equal(len(deleted(server.config, accounts[0])), 1 + 116 + 2 + 7, "deleted messages")
     same(seen(there, server.folder("seen-there"), accounts), wanted, "what is there")
     contains(tell(there, "fsck"), "they agree", "fsck of the copy")
     back = target(server, "back")
     report = json.loads(copy(there, back, "--json"))
-    equal((report["accounts"], report["before"]), (3, 0), "the way back")
+    equal((report["accounts"], report["before"], report["deleted"]), (3, 0, 126), "the way back")
     same(seen(back, server.folder("seen-back"), accounts), wanted, "what is back")
+    # All that was deleted is brought back everywhere, and it is the same.
+    sites = {"first": server.config, "there": there, "back": back}
+    recovered = {name: brought_back(config, server.folder(f"brought-{name}"), accounts[0]) for name, config in sites.items()}
+    same(recovered["there"], recovered["first"], "what was brought back there")
+    same(recovered["back"], recovered["first"], "what was brought back at last")
     # The server goes on from what was copied.
     server.data.rename(server.dir / "old-data")
     (back.parent / "data").rename(server.data)

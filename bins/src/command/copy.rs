@@ -50,7 +50,11 @@ async fn site(
     let index = open::index(config, missing).await?;
     let store = open::store_to_write(config).await?;
     let blobs = BlobPool::new(store, runtime.clone(), PoolLimits::default());
-    Ok(Site { index, blobs })
+    Ok(Site {
+        index,
+        blobs,
+        retention: config.retention.expunged,
+    })
 }
 
 fn failure(error: CopyError) -> Failure {
@@ -77,17 +81,19 @@ fn render(report: &CopyReport) -> Report {
         aliases,
         mailboxes,
         messages,
+        deleted,
         before,
         octets,
     } = *report;
     let line = format!(
-        "copied and compared: {}, {}, {}, {}, {} ({} now, {})",
+        "copied and compared: {}, {}, {}, {}, {}, {} ({} now, {})",
         count(domains, "domain", "domains"),
         count(accounts, "account", "accounts"),
         count(aliases, "alias", "aliases"),
         count(mailboxes, "mailbox", "mailboxes"),
         count(messages, "message", "messages"),
-        messages.saturating_sub(before),
+        count(deleted, "deleted message", "deleted messages"),
+        (messages + deleted).saturating_sub(before),
         size(octets),
     );
     let json = json!({
@@ -96,6 +102,7 @@ fn render(report: &CopyReport) -> Report {
         "aliases": aliases,
         "mailboxes": mailboxes,
         "messages": messages,
+        "deleted": deleted,
         "before": before,
         "octets": octets,
     });

@@ -1,22 +1,16 @@
-//! One account of a copy: its settings, its mailboxes, its messages and their bodies.
+//! One account of a copy: its settings, its mailboxes, its messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use postrider_storage::Error;
-use postrider_storage::blob::{BlobBody, BlobSource, BlobWritten};
 use postrider_storage::index::{
     Account, AccountId, AddAccounts, BindEntry, BindTo, BlobRef, Change, DeleteMailbox,
-    FIRST_MAILBOXES, Flags, Mailbox, Message, ModSeq, NewAccount, NewBlob, NewEntry, Outcome,
-    PlaceMailbox, PlaceMessages, PlacedMessage, Repeat, SetAccountActive, SetEntryActive,
+    FIRST_MAILBOXES, Flags, Mailbox, MailboxId, Message, ModSeq, NewAccount, NewBlob, NewEntry,
+    Outcome, PlaceMailbox, PlaceMessages, PlacedMessage, Repeat, SetAccountActive, SetEntryActive,
     SetRetention, Subscribe, Timestamp, TouchLogin, Uid,
 };
-use tokio::sync::Semaphore;
 
-use super::{AT_ONCE, Copy, CopyError, CopyReport, IN_FLIGHT};
+use super::{Copy, CopyError, CopyReport, Run};
 use crate::clock;
 use crate::moving::Watch;
 
@@ -24,8 +18,6 @@ use crate::moving::Watch;
 const DIRECTORY: &str = "ldap";
 /// Messages that become rows together.
 const BATCH: usize = 100;
-/// How long a store may take for a body.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is read beside the messages of a mailbox.
 struct Beside {
@@ -39,16 +31,20 @@ impl Copy {
     pub(super) async fn account(
         &self,
         account: &Account,
-        watch: &dyn Watch,
+        run: Run<'_>,
         report: &mut CopyReport,
     ) -> Result<(), CopyError> {
         let id = self.made(account).await?;
         let mailboxes = self.from.index.mailboxes(account.id).await?;
         self.drop_first(id, &mailboxes).await?;
+        let mut places = HashMap::new();
         for mailbox in &mailboxes {
-            watch.mailbox(&format!("{} {}", account.email, mailbox.name));
-            self.mailbox(id, mailbox, watch, report).await?;
+            let name = format!("{} {}", account.email, mailbox.name);
+            run.watch.mailbox(&name);
+            let place = self.mailbox(id, mailbox, run.watch, report).await?;
+            places.insert(mailbox.id, place);
         }
+        self.deleted(account, id, &places, run, report).await?;
         self.subscriptions(account, id).await?;
         self.entry(account, id).await?;
         if let Some(now) = account.last_login {
@@ -160,7 +156,7 @@ impl Copy {
         mailbox: &Mailbox,
         watch: &dyn Watch,
         report: &mut CopyReport,
-    ) -> Result<(), CopyError> {
+    ) -> Result<MailboxId, CopyError> {
         let all = match mailbox.selectable {
             true => self.from.index.changes(mailbox.id, ModSeq(0)).await?,
             false => Default::default(),
@@ -228,7 +224,7 @@ impl Copy {
             ..begun
         };
         self.change(Change::PlaceMailbox(ended)).await?;
-        Ok(())
+        Ok(to)
     }
 
     /// Messages as the target gets them; their bodies lie there then.
@@ -279,49 +275,7 @@ impl Copy {
                 unique_id: beside.unique_ids.get(&message.uid).cloned(),
             });
         }
-        let room = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-        let copies = bodies.into_iter().map(|blob| self.body(blob, room.clone()));
-        let mut copies = stream::iter(copies).buffer_unordered(AT_ONCE);
-        while let Some(octets) = copies.try_next().await? {
-            report.octets += octets;
-        }
+        report.octets += self.bodies(bodies).await?;
         Ok(placed)
-    }
-
-    /// Copies a body; its octets.
-    async fn body(&self, blob: &BlobRef, room: Arc<Semaphore>) -> Result<u64, Error> {
-        let share = u32::try_from(blob.size)
-            .unwrap_or(IN_FLIGHT)
-            .clamp(1, IN_FLIGHT);
-        let permit = room.acquire_many_owned(share).await;
-        let _permit = permit.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let deadline = || tokio::time::Instant::now() + PATIENCE;
-        let told = |error: Error| match error {
-            Error::Unavailable(text) => Error::Unavailable(text),
-            error => Error::Corrupt(format!("{}: {error}", blob.key)),
-        };
-        let key = &blob.key;
-        let read = self.from.blobs.get(key, 0..blob.size, deadline()).await;
-        let mut chunks = read.map_err(told)?;
-        let mut octets = BytesMut::new();
-        while let Some(chunk) = chunks.try_next().await.map_err(told)? {
-            octets.extend_from_slice(&chunk);
-        }
-        let meta = self.from.blobs.meta(key, deadline()).await.map_err(told)?;
-        let source = BlobSource {
-            prefix: Bytes::new(),
-            body: BlobBody::Memory(octets.freeze()),
-        };
-        let written = self.to.blobs.put(key, source, &meta, deadline()).await;
-        let wanted = BlobWritten {
-            size: blob.size,
-            sha256: blob.sha256,
-        };
-        match written.map_err(told)? {
-            written if written == wanted => Ok(blob.size),
-            _ => Err(Error::Corrupt(format!(
-                "{key}: its octets are not those that were stored; see postrider fsck"
-            ))),
-        }
     }
 }

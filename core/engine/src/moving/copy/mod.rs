@@ -1,28 +1,34 @@
 //! Copies a whole server to another index and store: domains, accounts with their hashes, quotas and retentions, aliases, entries of the directory,
 //! mailboxes with UIDVALIDITY, UIDs and modification sequences, messages with flags, keywords, dates and what POP3 knows of them, subscriptions,
-//! and bodies under the same keys.
+//! deleted mail that can be brought back, and bodies under the same keys.
 //!
 //! The server that is copied from must not run, and while one does nothing is begun ([`Index::is_served`]); what changes all the same is noticed at the
 //! end, and then the copy is not good. The target holds
 //! nothing, or what an earlier run of the same copy left; a lease in its index says which. At the end both are read and compared.
 //!
-//! Not copied: what was expunged and could be brought back, bodies that no message names, and what a directory will say again
-//! at its next synchronisation.
+//! Not copied: deleted mail whose time has come on either side, mail of users that were removed, bodies that no message names, and what a directory
+//! will say again at its next synchronisation.
 //!
 //! **Invariants.** Messages come in the order of their UIDs and no other program writes the target, so what is below `UIDNEXT` has come: a run that was
-//! killed loses nothing and doubles nothing.
+//! killed loses nothing and doubles nothing. A deleted message comes once, by mailbox and UID, whatever became of it since.
 //! **Bounds.** [`AT_ONCE`] bodies at a time, of [`IN_FLIGHT`] octets together but for one that is larger.
 
 mod account;
+mod body;
+mod deleted;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postrider_storage::Error;
 use postrider_storage::index::{
     AddAlias, AddDomain, Change, Index, Outcome, SetDomainActive, TakeLease, Timestamp,
 };
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::Watch;
 use crate::blob::BlobPool;
@@ -32,6 +38,8 @@ use crate::clock;
 const AT_ONCE: usize = 16;
 /// Octets of the bodies that are copied at a time.
 const IN_FLIGHT: u32 = 128 << 20;
+/// How long a store may take for a body.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// The lease that says which copy a target belongs to.
 const LEASE: &str = "copy";
 /// A thousand years, in microseconds.
@@ -44,6 +52,24 @@ pub struct Site {
     pub index: Arc<dyn Index>,
     /// The store.
     pub blobs: BlobPool,
+    /// How long deleted mail can be brought back there.
+    pub retention: Duration,
+}
+
+/// Whether this run is the first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Begun {
+    Now,
+    Before,
+}
+
+/// What one run goes by.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    watch: &'a dyn Watch,
+    begun: Begun,
+    /// What was deleted before can no longer be brought back.
+    since: Timestamp,
 }
 
 /// A copy of one site to another.
@@ -85,9 +111,11 @@ pub struct CopyReport {
     pub aliases: u64,
     /// Mailboxes.
     pub mailboxes: u64,
-    /// Messages, and how many of them an earlier run had brought.
+    /// Messages.
     pub messages: u64,
-    /// Of these, messages that were there before this run.
+    /// Deleted messages that can be brought back.
+    pub deleted: u64,
+    /// Of both kinds, messages that were there before this run.
     pub before: u64,
     /// Octets of the bodies that were copied now.
     pub octets: u64,
@@ -115,7 +143,13 @@ impl Copy {
                 return Err(CopyError::Served(what));
             }
         }
-        self.claim().await?;
+        let begun = self.claim().await?;
+        let since = self.since();
+        let run = Run {
+            watch,
+            begun,
+            since,
+        };
         let mut report = CopyReport::default();
         let accounts = self.from.index.accounts(None).await?;
         let mut total = 0;
@@ -125,11 +159,12 @@ impl Copy {
                 .iter()
                 .map(|it| u64::from(it.messages))
                 .sum::<u64>();
+            total += self.from.index.recoverable_count(account.id, since).await?;
         }
         watch.total(total);
         self.domains().await?;
         for account in &accounts {
-            self.account(account, watch, &mut report).await?;
+            self.account(account, run, &mut report).await?;
         }
         self.aliases().await?;
         // An account that is switched off or whose domain is may be copied all the same; that comes last.
@@ -140,7 +175,7 @@ impl Copy {
                 self.change(Change::SetDomainActive(off)).await?;
             }
         }
-        self.verify(&mut report).await?;
+        self.verify(since, &mut report).await?;
         // From now on it is a server of its own.
         self.lease(self.holder.clone(), clock::now()).await?;
         Ok(report)
@@ -165,15 +200,26 @@ impl Copy {
         }
     }
 
+    /// What was deleted before is kept no longer, on one of the sides.
+    fn since(&self) -> Timestamp {
+        let kept = self.from.retention.min(self.to.retention).as_micros();
+        let kept = i64::try_from(kept).unwrap_or(i64::MAX);
+        Timestamp(clock::now().0.saturating_sub(kept))
+    }
+
     /// Takes an empty target, or one that an earlier run took.
-    async fn claim(&self) -> Result<(), CopyError> {
+    async fn claim(&self) -> Result<Begun, CopyError> {
         let index = &self.to.index;
         let empty = index.domains().await?.is_empty() && index.accounts(None).await?.is_empty();
         let until = Timestamp(clock::now().0.saturating_add(LONG));
         if !empty && !Self::goes_on_into(index.as_ref()).await? {
             return Err(CopyError::Occupied);
         }
-        self.lease(self.holder.clone(), until).await
+        self.lease(self.holder.clone(), until).await?;
+        Ok(match empty {
+            true => Begun::Now,
+            false => Begun::Before,
+        })
     }
 
     async fn lease(&self, holder: String, until: Timestamp) -> Result<(), CopyError> {
@@ -226,4 +272,9 @@ impl Copy {
         let outcome = self.to.index.apply(vec![change]).await.pop();
         outcome.unwrap_or_else(|| Err(Error::Corrupt("a change without an outcome".to_owned())))
     }
+}
+
+/// Until when a store may take for a body that is asked for now.
+fn deadline() -> Instant {
+    Instant::now() + PATIENCE
 }

@@ -1,4 +1,4 @@
-//! Reads both sides of a copy and compares them: counts, and for every message its numbers, flags, dates, size, key and digest.
+//! Reads both sides of a copy and compares them: counts, and for every message, also one that was deleted, its numbers, flags, dates, size, key and digest.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,11 @@ use super::{Copy, CopyError, CopyReport};
 const PAGE: usize = 1000;
 
 impl Copy {
-    pub(super) async fn verify(&self, report: &mut CopyReport) -> Result<(), CopyError> {
+    pub(super) async fn verify(
+        &self,
+        since: Timestamp,
+        report: &mut CopyReport,
+    ) -> Result<(), CopyError> {
         let (from, to) = (self.from.index.as_ref(), self.to.index.as_ref());
         let domains = async |index: &dyn Index| -> Result<Vec<_>, Error> {
             let all = index.domains().await?.into_iter();
@@ -30,6 +34,7 @@ impl Copy {
         report.accounts = ours.len() as u64;
         for (one, other) in ours.iter().zip(&theirs) {
             self.account_is_same(one, other, report).await?;
+            self.deleted_is_same(one, other, since, report).await?;
         }
         Ok(())
     }
@@ -166,7 +171,11 @@ async fn messages(index: &dyn Index, mailbox: &Mailbox) -> Result<BTreeMap<Uid, 
     Ok(same)
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, one: &T, other: &T) -> Result<(), CopyError> {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    one: &T,
+    other: &T,
+) -> Result<(), CopyError> {
     match one == other {
         true => Ok(()),
         false => {
