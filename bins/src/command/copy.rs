@@ -61,7 +61,8 @@ fn failure(error: CopyError) -> Failure {
     let failure = Failure::new(error.to_string());
     match error {
         CopyError::Served(_) => failure.hint(
-            "stop it, on all hosts, and copy then: what it is sent meanwhile would be missing",
+            "stop it, on all hosts, and copy then: what it is sent meanwhile would be missing; \
+             behind a pooler, without database.listen_url, its end is known after a minute",
         ),
         CopyError::Occupied => failure.hint("copy into a database that has no domains"),
         CopyError::Other => failure.hint("go on with that one, or take an empty database"),

@@ -54,6 +54,7 @@ mod pool;
 mod renew;
 mod row;
 mod run;
+mod serving;
 mod settings;
 mod sql;
 mod tls;
@@ -148,6 +149,7 @@ impl PostgresIndex {
         let (index, _) = Self::migrated(settings).await?;
         if index.hearing == Hearing::Everybody {
             index.notices.clone().start(&index.pool).await;
+            serving::begin(&index).await;
         }
         Ok(index)
     }
@@ -368,7 +370,7 @@ impl Index for PostgresIndex {
     }
 
     async fn is_served(&self) -> Result<bool, Error> {
-        self.read(notice::somebody_serves).await
+        self.read(serving::somebody).await
     }
 
     async fn generation(&self) -> Result<i64, Error> {

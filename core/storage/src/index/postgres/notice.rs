@@ -17,19 +17,13 @@ use std::{
     time::Duration,
 };
 
-use diesel::sql_types::Bool;
 use tokio::{
     sync::{Notify, broadcast, mpsc},
     time::{sleep, timeout},
 };
 use tokio_postgres::{AsyncMessage, Client, types::Type};
 
-use super::{
-    Conn,
-    fault::Fault,
-    pool::Pool,
-    sql::{Bind, rows},
-};
+use super::{pool::Pool, serving};
 use crate::{
     Error,
     index::{AccountId, Change, MailboxId, ModSeq, News, Outcome},
@@ -37,8 +31,6 @@ use crate::{
 
 /// The name of what processes listen to.
 const CHANNEL: &str = "postrider";
-/// The lock that who listens shares with all others who do, for as long as its connection lives: a server works on this database.
-const SERVES: i64 = 7_097_103_115;
 /// How long a notice waits for others to go with it.
 const GATHER: Duration = Duration::from_millis(3);
 /// Octets of a notice; the server takes 8000.
@@ -122,6 +114,11 @@ impl Notices {
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
+    }
+
+    /// This process, as nobody else is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether notices of others arrive.
@@ -294,21 +291,6 @@ impl Noted {
     }
 }
 
-/// Whether anybody holds the lock of those who listen.
-pub(super) fn somebody_serves(conn: &mut Conn) -> Result<bool, Fault> {
-    let held: Vec<(bool,)> = rows::<(Bool,), _>(
-        conn,
-        "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND classid::bigint = ? AND objid::bigint = ?)",
-        &[
-            Bind::Number(SERVES >> 32),
-            Bind::Number(SERVES & 0xffff_ffff),
-        ],
-    )?;
-    Ok(held.first().is_some_and(|(it,)| *it))
-}
-
 /// Sends what was noted, until the index is gone.
 async fn tell(notices: Weak<Notices>, pool: Arc<Pool>) {
     while let Some(strong) = notices.upgrade() {
@@ -428,10 +410,7 @@ async fn attend(
         );
     }
     // Not before: on a connection of a pooler the lock would stay with somebody else.
-    client
-        .batch_execute(&format!("SELECT pg_advisory_lock_shared({SERVES})"))
-        .await
-        .map_err(told)?;
+    client.batch_execute(&serving::lock()).await.map_err(told)?;
     if let Some(strong) = notices.upgrade() {
         strong.listens(true);
         strong.begun.notify_waiters();

@@ -2,12 +2,14 @@
 
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
+use tokio::time::timeout;
+
 use super::{
     server::{free_port, hand_over, settings},
     shared,
 };
 use crate::index::{
-    Index, MemoryIndex, PostgresIndex, PostgresSettings,
+    Hearing, Index, MemoryIndex, PostgresIndex, PostgresSettings,
     contract::{Home, random},
 };
 
@@ -132,4 +134,58 @@ async fn without_news_the_generation_tells_of_others() {
     let seen = index.generation().await.unwrap();
     home.append(home.inbox, "told", 1).await.unwrap();
     assert!(index.generation().await.unwrap() > seen);
+}
+
+/// Behind a pooler too `fsck` and `copy` learn that a server works, whether it has a way around it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_a_pooler_is_seen() {
+    const ROWS: &str = "SELECT count(*)::text FROM lease WHERE name LIKE 'serves %'";
+    let pooler = Pooler::start().await;
+    let database = shared().database().await;
+    let around = pooler.settings(&database);
+    let deaf = PostgresSettings {
+        listen_url: None,
+        ..around.clone()
+    };
+    let looks = PostgresSettings {
+        hearing: Hearing::Nobody,
+        ..deaf.clone()
+    };
+    let looks = PostgresIndex::open(&looks).await.unwrap();
+    let becomes = async |wanted: bool| {
+        let waited = timeout(Duration::from_secs(60), async {
+            while looks.is_served().await.unwrap() != wanted {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        waited.await.expect("not in a minute");
+    };
+    assert!(!looks.is_served().await.unwrap());
+
+    // Around it by the lock, which ends with its connection.
+    let server = PostgresIndex::open(&around).await.unwrap();
+    becomes(true).await;
+    drop(server);
+    shared()
+        .execute(&database, "DELETE FROM lease")
+        .await
+        .unwrap();
+    becomes(false).await;
+
+    // Without a way around it by a row: from the start, again and again, and for a minute at most after the end.
+    let server = PostgresIndex::open(&deaf).await.unwrap();
+    assert!(looks.is_served().await.unwrap());
+    assert_eq!(shared().ask(&database, ROWS).await, "1");
+    let end = "UPDATE lease SET until = 0";
+    shared().execute(&database, end).await.unwrap();
+    assert!(!looks.is_served().await.unwrap());
+    becomes(true).await;
+    drop(server);
+    shared().execute(&database, end).await.unwrap();
+    // Longer than a row is written again.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!looks.is_served().await.unwrap());
+    // The next server takes away what is left of others.
+    let _server = PostgresIndex::open(&deaf).await.unwrap();
+    assert_eq!(shared().ask(&database, ROWS).await, "1");
 }
