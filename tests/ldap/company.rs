@@ -70,6 +70,7 @@ pub fn settings(slapd: &Slapd) -> Ldap {
         sync_every: Duration::ZERO,
         sync_filter: "(&(objectClass=inetOrgPerson)(mail=*))".to_owned(),
         sync_page: 3,
+        ignore_references: false,
     }
 }
 

@@ -188,6 +188,14 @@ impl Slapd {
         self.tool("ldapmodify", &[], ldif);
     }
 
+    /// Refers whoever searches to another server for a part of the tree.
+    pub fn refer(&self, part: &str, url: &str) {
+        let ldif = format!(
+            "dn: ou={part},ou=people,dc=test\nobjectClass: referral\nobjectClass: extensibleObject\nou: {part}\nref: {url}\n"
+        );
+        self.tool("ldapadd", &["-M"], &ldif);
+    }
+
     /// Sets one attribute of an entry.
     pub fn set(&self, dn: &str, name: &str, value: &str) {
         let value = BASE64.encode(value);

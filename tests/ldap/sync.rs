@@ -3,7 +3,7 @@
 use postrider::auth::ldap::sync::{self, Limit, Mode, SyncError};
 use postrider_protocol::sasl::Verdict;
 use postrider_storage::index::{
-    AddAlias, Alias, AuthType, Change, SetAccountActive, TakeLease, Timestamp,
+    AddAlias, AddDomain, Alias, AuthType, Change, SetAccountActive, TakeLease, Timestamp,
 };
 
 use super::company::{Company, change, changes, settings};
@@ -172,6 +172,69 @@ async fn a_directory_that_is_away_or_empty_switches_off_nobody() {
     slapd.restart();
     let plans = empty.plans(Mode::Apply, Limit::None).await;
     assert_eq!(changes(&plans).len(), 5, "{plans:?}");
+}
+
+/// A tree split by references to other servers: who is not in the part that is read may be in another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_goes_on_elsewhere_switches_off_nobody() {
+    let slapd = Slapd::start(&people(12));
+    let company = Company::new(&settings(&slapd)).await;
+    company.sync().await;
+    let branch = "ldap://branch.test/ou=branch,ou=people,dc=test";
+    slapd.refer("branch", branch);
+    slapd.delete(&dn("u4"));
+    slapd.set(&dn("u3"), "pwdAccountLockedTime", "000001010000Z");
+    for (mode, limit) in [
+        (Mode::DryRun, Limit::OneInFive),
+        (Mode::Apply, Limit::None),
+        (Mode::Apply, Limit::OneInFive),
+    ] {
+        let plans = company.plans(mode, limit).await;
+        let [problem] = &plans[0].problems[..] else {
+            panic!("nobody hears of it: {plans:?}");
+        };
+        assert!(problem.contains("ldap://branch.test/"), "{problem}");
+        let gone = |it: &String| it.contains("u4@with.test");
+        assert!(!changes(&plans).iter().any(gone), "{plans:?}");
+        assert_eq!(plans[0].refused, None);
+    }
+    assert!(company.find("u4@with.test").await.unwrap().active);
+    let off = company.find("u3@with.test").await.unwrap();
+    assert!(!off.active, "what an entry says of itself counts");
+    // Who knows that nobody of ours is there.
+    let mut alone = settings(&slapd);
+    alone.ignore_references = true;
+    let alone = Company::over(company.index.clone(), &alone);
+    assert_eq!(
+        alone.sync().await,
+        ["disable u4@with.test: gone from the directory"]
+    );
+}
+
+/// Each company has a part of the tree, and its domain that base: what stands in one part says nothing of the domain of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_count_below_the_base_of_their_domain_alone() {
+    let mut eve = person("eve@with.test", "one");
+    eve.mails.push("sales@second.test".to_owned());
+    let slapd = Slapd::start(&[eve, person("boss@second.test", "two")]);
+    let company = Company::new(&settings(&slapd)).await;
+    let second = AddDomain {
+        name: "second.test".to_owned(),
+        auth: AuthType::Ldap,
+        ldap_base_dn: Some("ou=former,dc=test".to_owned()),
+        now: Timestamp(1),
+    };
+    change(&*company.index, Change::AddDomain(second)).await;
+    let plans = company.plans(Mode::Apply, Limit::OneInFive).await;
+    assert_eq!(changes(&plans), ["create eve@with.test"], "{plans:?}");
+    let problems: Vec<&String> = plans.iter().flat_map(|it| &it.problems).collect();
+    assert!(
+        problems.len() == 1 && problems[0].contains("sales@second.test"),
+        "{problems:?}"
+    );
+    let leads = company.index.destinations("sales@second.test").await;
+    assert_eq!(leads, Ok(Vec::new()));
+    assert!(company.opens("boss@second.test", "two").await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,6 +70,7 @@ pub(crate) const KEYS: &[&str] = &[
     "auth.ldap.sync_every",
     "auth.ldap.sync_filter",
     "auth.ldap.sync_page",
+    "auth.ldap.ignore_references",
     "limits.message_size",
     "limits.connections",
     "limits.connections_per_ip",

@@ -57,6 +57,8 @@ pub struct Ldap {
     pub sync_filter: String,
     /// Entries of a page.
     pub sync_page: u32,
+    /// Whether parts of the tree that are on other servers hold nobody of our domains.
+    pub ignore_references: bool,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -85,6 +87,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Ldap> {
     let grace = table.within("grace", Duration::ZERO, Duration::ZERO..=30 * DAY);
     let sync_every = table.within("sync_every", 60 * MINUTE, Duration::ZERO..=30 * DAY);
     let sync_page = table.within("sync_page", 500, 1..=100_000);
+    let ignore_references = table.or("ignore_references", false);
     let attribute = |key, default: &str| attributes(table, key, &[default], One::Only);
     let id = attribute("id_attribute", "entryUUID");
     let mail = attribute("mail_attribute", "mail");
@@ -164,6 +167,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Ldap> {
         sync_every,
         sync_filter: value_or(sync_filter, everybody),
         sync_page,
+        ignore_references,
     })
 }
 

@@ -7,12 +7,13 @@
 //! **On failure.** A connection that broke while nobody looked is replaced and the question asked again, once; a server that does not answer is
 //! left alone for a moment.
 
+mod pages;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ldap3::controls::{Control, ControlType, PagedResults};
 use ldap3::{Ldap, ResultEntry, Scope, SearchEntry, SearchOptions, SearchResult};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
@@ -25,6 +26,7 @@ use super::error::{Code, LdapError};
 use super::server::{Identity, Server, plain, tls};
 use crate::config;
 use crate::telemetry::metrics::{LDAP_FAILURES, LDAP_SECONDS};
+pub(super) use pages::Pages;
 
 /// Entries that a search for one user may find: one, and one more to see that it is not the only one.
 const AT_MOST: i32 = 2;
@@ -32,10 +34,6 @@ const AT_MOST: i32 = 2;
 const QUESTIONS: usize = 64;
 /// A connection that nobody used for so long is not used again: servers close them about then.
 const IDLE: Duration = Duration::from_secs(60);
-/// Entries of a directory.
-const ENTRIES: usize = 1_000_000;
-/// A page may take so many times as long as a search for one user.
-const PAGE_PATIENCE: u32 = 10;
 
 /// Asks the directory. Cheap to clone.
 #[derive(Clone)]
@@ -150,8 +148,8 @@ impl LdapClient {
         .await
     }
 
-    /// All entries that a filter matches, in pages (RFC 2696), on a connection of its own. All of them, or an error.
-    pub(super) async fn all(&self, base: String, filter: String) -> Result<Vec<Entry>, LdapError> {
+    /// All entries that a filter matches, in pages (RFC 2696), on a connection of its own: all that this server has, or an error.
+    pub(super) async fn all(&self, base: String, filter: String) -> Result<Pages, LdapError> {
         let this = self.clone();
         self.on_runtime("pages", async move { this.all_here(&base, &filter).await })
             .await
@@ -310,58 +308,6 @@ impl LdapClient {
         }
     }
 
-    async fn all_here(&self, base: &str, filter: &str) -> Result<Vec<Entry>, LdapError> {
-        let settings = &self.0.settings;
-        let (mut ldap, server) = self.connect(Some(&self.0.service)).await?;
-        let url = &self.0.servers[server].url;
-        let mut found = Vec::new();
-        let mut cookie = Vec::new();
-        loop {
-            let page = PagedResults {
-                size: i32::try_from(settings.sync_page).unwrap_or(i32::MAX),
-                cookie,
-            };
-            let asked = ldap.with_controls(page);
-            let search = asked.search(base, Scope::Subtree, filter, self.0.attributes.clone());
-            let SearchResult(entries, result) =
-                match timeout(settings.timeout * PAGE_PATIENCE, search).await {
-                    Ok(Ok(result)) => result,
-                    Ok(Err(ldap3::LdapError::FilterParsing)) => {
-                        return Err(LdapError::Settings(format!("no LDAP filter: {filter}")));
-                    }
-                    Ok(Err(error)) => {
-                        return Err(LdapError::Broken {
-                            server: url.clone(),
-                            why: plain(&error),
-                        });
-                    }
-                    Err(_) => {
-                        return Err(LdapError::Slow {
-                            server: url.clone(),
-                            what: "page",
-                        });
-                    }
-                };
-            let code = Code::of(&result);
-            if code.number != Code::SUCCESS {
-                return Err(LdapError::Partial(code.to_string()));
-            }
-            let real = entries
-                .into_iter()
-                .filter(|it| !it.is_ref() && !it.is_intermediate());
-            found.extend(real.map(|it| Entry::read(settings, SearchEntry::construct(it))));
-            if found.len() > ENTRIES {
-                return Err(LdapError::Partial(format!("more than {ENTRIES} entries")));
-            }
-            cookie = next_page(&result.ctrls);
-            if cookie.is_empty() {
-                // It would be closed in any case; this way the server hears of it.
-                let _ = timeout(settings.timeout, ldap.unbind()).await;
-                return Ok(found);
-            }
-        }
-    }
-
     /// The connection for searches, and whether it was made just now.
     async fn shared(&self) -> Result<(Shared, bool), LdapError> {
         let mut place = self.0.searches.lock().await;
@@ -433,15 +379,6 @@ impl LdapClient {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where the next page begins; empty after the last one, and where the server knows no pages.
-fn next_page(controls: &[Control]) -> Vec<u8> {
-    let paged = |it: &&Control| matches!(it.0, Some(ControlType::PagedResults));
-    match controls.iter().find(paged) {
-        Some(Control(_, raw)) if raw.val.is_some() => raw.parse::<PagedResults>().cookie,
-        _ => Vec::new(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! What an entry of the directory says of a person.
 
+use std::collections::BTreeSet;
+
 use ldap3::SearchEntry;
 
 use crate::auth::name::fold;
+use crate::clock::now;
 use crate::config;
 
 /// Longest text that is taken over, in characters: it fits its column in any script.
@@ -26,6 +29,8 @@ pub(super) struct Entry {
     pub(super) department: Option<String>,
     /// Why it may not log in.
     pub(super) disabled: Option<&'static str>,
+    /// The domains below whose base it was found, where that was looked at.
+    pub(super) below: Option<BTreeSet<String>>,
 }
 
 /// An attribute, whether a value of it says so, and why then.
@@ -33,12 +38,13 @@ type Switch = (&'static str, fn(&str) -> bool, &'static str);
 
 /// What says that an entry is switched off: attribute, and whether this value does. The time of a lock says so only where it stands for
 /// ever; after wrong passwords the directory itself refuses for a while.
-const SWITCHES: [Switch; 4] = [
+const SWITCHES: [Switch; 5] = [
     (
         "userAccountControl",
         bit_2,
         "disabled in userAccountControl",
     ),
+    ("accountExpires", is_over, "expired by accountExpires"),
     ("nsAccountLock", is_true, "disabled by nsAccountLock"),
     ("loginDisabled", is_true, "disabled by loginDisabled"),
     (
@@ -50,6 +56,15 @@ const SWITCHES: [Switch; 4] = [
 
 fn bit_2(value: &str) -> bool {
     value.parse::<i64>().is_ok_and(|bits| bits & 2 != 0)
+}
+
+/// From 1601, when Active Directory begins to count, to 1970, in seconds.
+const FROM_1601: i64 = 11_644_473_600;
+
+/// Active Directory: 100 nanoseconds since 1601; zero and the greatest number are never.
+fn is_over(value: &str) -> bool {
+    let ticks = value.trim().parse::<i64>().unwrap_or(0);
+    ticks > 0 && ticks != i64::MAX && ticks / 10 - FROM_1601 * 1_000_000 <= now().0
 }
 
 fn is_true(value: &str) -> bool {
@@ -101,7 +116,13 @@ impl Entry {
             department: first(&settings.department_attributes),
             disabled,
             dn: found.dn,
+            below: None,
         }
+    }
+
+    /// Whether it can have addresses in a domain: those who keep one part of a tree have no say in domains whose users are in another.
+    pub(super) fn is_below(&self, domain: &str) -> bool {
+        self.below.as_ref().is_none_or(|it| it.contains(domain))
     }
 
     /// Whether it is the entry of who logged in by this name: one of its addresses, or its name in a domain in which it has an address.
@@ -138,8 +159,10 @@ fn text(value: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Addresses in look-up form, each once. Active Directory writes `SMTP:` before them.
-fn addresses(values: Vec<String>) -> Vec<String> {
+/// Addresses in look-up form, each once. `proxyAddresses` of Active Directory has `SMTP:` before the first address and `smtp:` before the others,
+/// in any order: that of the directory stays but for the first one.
+fn addresses(mut values: Vec<String>) -> Vec<String> {
+    values.sort_by_key(|it| !it.starts_with("SMTP:"));
     let mut addresses = Vec::new();
     for value in values {
         let bare = match value.get(..5) {
@@ -248,8 +271,70 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_proxy_addresses_is_the_account() {
+        let mut settings = settings();
+        settings.mail_attribute = "proxyAddresses".to_owned();
+        let values = [
+            "smtp:countess@example.test",
+            "sip:ada@example.test",
+            "X400:C=US;A= ;P=Test;S=Lovelace;",
+            "SMTP:Ada@example.test",
+            "smtp:lovelace@example.test",
+        ];
+        let entry = Entry::read(&settings, found(&[("proxyAddresses", &values)]));
+        assert_eq!(
+            entry.mails,
+            [
+                "ada@example.test",
+                "countess@example.test",
+                "lovelace@example.test"
+            ]
+        );
+        assert_eq!(entry.mail_in("example.test"), Some("ada@example.test"));
+    }
+
+    /// Whatever stands in an attribute, it is a value that a row, a log line and a screen can hold, or none.
+    #[test]
+    fn hostile_values_are_values_or_none() {
+        let long = "x".repeat(65_536);
+        let long_mail = format!("{long}@example.test");
+        let mails: Vec<&str> = vec![
+            "a\0da@example.test",
+            "ada@example.test\r\nbcc: x@y.test",
+            &long_mail,
+            "@",
+            "ada@",
+            "ada@example.test@example.test",
+            "good@example.test",
+        ];
+        let name = format!("\0\u{1b}[31m\u{202e}{long}\n");
+        let entry = Entry::read(
+            &settings(),
+            found(&[
+                ("mail", &mails),
+                ("displayName", &[&name]),
+                ("ou", &["\n\t\0"]),
+                ("entryUUID", &["one\ntwo"]),
+                ("uid", &["../../etc", "%2e%2e", ""]),
+            ]),
+        );
+        assert_eq!(entry.mails, ["good@example.test"]);
+        let shown = entry.name.as_deref().expect("a name");
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        assert_eq!(shown.chars().count(), TEXT);
+        assert_eq!((entry.department, entry.stable_id), (None, None));
+    }
+
+    #[test]
     fn switched_off_in_the_words_of_four_directories() {
         for (name, value, off) in [
+            // Never; the day of the first moon landing; the year 2200; a value that is none.
+            ("accountExpires", "0", false),
+            ("accountExpires", "9223372036854775807", false),
+            ("accountExpires", "116303292000000000", true),
+            ("accountExpires", "189027648000000000", false),
+            ("accountExpires", "-1", false),
+            ("accountExpires", "never", false),
             ("userAccountControl", "514", true),
             ("userAccountControl", "512", false),
             ("nsAccountLock", "TRUE", true),

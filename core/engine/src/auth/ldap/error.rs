@@ -114,10 +114,9 @@ impl Code {
     pub(super) const UNWILLING: u32 = 53;
 
     pub(super) fn of(result: &ldap3::LdapResult) -> Self {
-        let text = result.text.chars().take(200);
         Self {
             number: result.rc,
-            text: text.map(|c| if c.is_control() { ' ' } else { c }).collect(),
+            text: visible(&result.text),
         }
     }
 
@@ -146,6 +145,14 @@ impl Code {
             _ => "result",
         }
     }
+}
+
+/// What a server said, without what could drive a terminal or break a line of the log.
+pub(super) fn visible(text: &str) -> String {
+    let start = text.chars().take(200);
+    start
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 impl fmt::Display for Code {

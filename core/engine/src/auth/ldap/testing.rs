@@ -31,5 +31,6 @@ pub(super) fn settings() -> Ldap {
         sync_every: Duration::ZERO,
         sync_filter: "(mail=*)".to_owned(),
         sync_page: 500,
+        ignore_references: false,
     }
 }

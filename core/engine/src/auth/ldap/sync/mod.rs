@@ -3,14 +3,15 @@
 //! All entries are read, in pages, before anything is decided ([`plan`]); then each change is made for itself, and one that is refused
 //! hinders no other.
 //!
-//! **Invariants.** One process at a time, by a lease in the index. A base that could not be read whole changes nothing in its domains.
+//! **Invariants.** One process at a time, by a lease in the index. A base that could not be read whole changes nothing in its domains. Where the
+//! directory refers to other servers for a part of a base, nobody in its domains is gone. An entry has addresses only in domains below whose base it lies.
 //! **On failure.** Tried again after [`AGAIN`]; logins do not notice.
 
 mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use postrider_storage::Error;
@@ -21,6 +22,7 @@ use postrider_storage::index::{
 
 pub use plan::{DomainPlan, Limit, Says, Step};
 
+use super::client::Pages;
 use super::entry::Entry;
 use super::resolver::base;
 use super::{LdapClient, LdapError, Rows, SOURCE};
@@ -180,8 +182,9 @@ async fn look(
     }
     let since = now();
     // Before the index, so that what a login adds meanwhile is seen as there.
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries = People::default();
     let mut unread = BTreeMap::new();
+    let mut elsewhere = BTreeMap::new();
     let mut bases: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for domain in &domains {
         let base = base(client.settings(), domain);
@@ -189,7 +192,13 @@ async fn look(
     }
     for (base, names) in bases {
         match read(client, &base).await {
-            Ok(found) => entries.extend(found),
+            Ok(found) => {
+                entries.add(found.entries, &names);
+                if !found.elsewhere.is_empty() && !client.settings().ignore_references {
+                    let urls = found.elsewhere.join(" ");
+                    elsewhere.extend(names.into_iter().map(|it| (it.to_owned(), urls.clone())));
+                }
+            }
             Err(error) => {
                 let why = format!("cannot read {base:?}: {error}");
                 unread.extend(names.into_iter().map(|it| (it.to_owned(), why.clone())));
@@ -203,27 +212,51 @@ async fn look(
         domains,
         since,
         unread,
+        elsewhere,
     };
-    let mut plans = plan::plan(&known, &entries, limit);
+    let mut plans = plan::plan(&known, &entries.all, limit);
     plans.retain(|it| only.is_none_or(|only| it.domain == only));
     Ok(plans)
 }
 
+/// Entries of several bases, which may lie in each other: each once, in the order of the directory.
+#[derive(Debug, Default)]
+struct People {
+    all: Vec<Entry>,
+    by_dn: HashMap<String, usize>,
+}
+
+impl People {
+    /// Adds what was found below the base of these domains.
+    fn add(&mut self, found: Vec<Entry>, domains: &[&str]) {
+        for entry in found {
+            let place = self.by_dn.entry(entry.dn.clone());
+            let at = *place.or_insert(self.all.len());
+            if at == self.all.len() {
+                self.all.push(entry);
+            }
+            let below = self.all[at].below.get_or_insert_default();
+            below.extend(domains.iter().map(|it| (*it).to_owned()));
+        }
+    }
+}
+
 /// All users below a base; those that the filter for disabled ones finds are.
-async fn read(client: &LdapClient, base: &str) -> Result<Vec<Entry>, LdapError> {
+async fn read(client: &LdapClient, base: &str) -> Result<Pages, LdapError> {
     let settings = client.settings();
     let users = settings.sync_filter.clone();
-    let mut entries = client.all(base.to_owned(), users.clone()).await?;
+    let mut found = client.all(base.to_owned(), users.clone()).await?;
     if let Some(disabled) = &settings.disabled_filter {
         let filter = super::query::both(&users, disabled);
         let off = client.all(base.to_owned(), filter).await?;
-        let off: std::collections::HashSet<String> = off.into_iter().map(|it| it.dn).collect();
-        for entry in entries.iter_mut().filter(|it| off.contains(&it.dn)) {
+        let off = off.entries.into_iter().map(|it| it.dn);
+        let off: std::collections::HashSet<String> = off.collect();
+        for entry in found.entries.iter_mut().filter(|it| off.contains(&it.dn)) {
             let why = "disabled by auth.ldap.disabled_filter";
             entry.disabled.get_or_insert(why);
         }
     }
-    Ok(entries)
+    Ok(found)
 }
 
 /// Makes the changes; one that is refused becomes a problem.

@@ -124,6 +124,8 @@ pub(super) struct Known {
     pub(super) since: Timestamp,
     /// Domains whose entries could not be read, and why.
     pub(super) unread: BTreeMap<String, String>,
+    /// Domains of which a part is on other servers, which are not asked, and where.
+    pub(super) elsewhere: BTreeMap<String, String>,
 }
 
 /// The index by what is looked for.
@@ -171,19 +173,37 @@ pub(super) fn plan(known: &Known, entries: &[Entry], limit: Limit) -> Vec<Domain
             plan_person(&maps, person, &wanted, &present, plan);
         }
     }
+    let mut unseen: BTreeMap<&str, usize> = BTreeMap::new();
     for bound in &known.bound {
         let Some(account) = maps.by_id.get(&bound.account) else {
             continue;
         };
         let gone = !present.contains(bound.stable_id.as_str()) && bound.seen < known.since;
-        let domain = maps.names.get(&account.domain);
-        let plan = domain.and_then(|it| plans.get_mut(it));
-        if let Some(plan) = plan.filter(|_| gone && account.active) {
+        let Some(&domain) = maps.names.get(&account.domain) else {
+            continue;
+        };
+        if !gone || !account.active {
+            continue;
+        }
+        if known.elsewhere.contains_key(domain) {
+            *unseen.entry(domain).or_default() += 1;
+            continue;
+        }
+        if let Some(plan) = plans.get_mut(domain) {
             plan.steps.push(Step::Disable {
                 account: account.id,
                 email: account.email.clone(),
                 why: "gone from the directory".to_owned(),
             });
+        }
+    }
+    for (domain, urls) in &known.elsewhere {
+        if let Some(plan) = plans.get_mut(domain.as_str()) {
+            let count = unseen.get(domain.as_str()).copied().unwrap_or_default();
+            plan.problems.push(format!(
+                "the directory refers to other servers for a part of the tree, and these are not asked ({urls}): of {count} accounts without entry nobody knows \
+                 whether they are gone, and they are left as they are; give the domain a base DN that lies on one server, or set auth.ldap.ignore_references"
+            ));
         }
     }
     for (name, plan) in &mut plans {
@@ -237,8 +257,10 @@ fn people<'a>(
     let mut people = Vec::new();
     let mut seen = HashSet::new();
     for entry in entries {
-        let ours =
-            |email: &&String| domain_of(email).is_some_and(|it| maps.domains.contains_key(it));
+        let ours = |email: &&String| {
+            let domain = domain_of(email);
+            domain.is_some_and(|it| maps.domains.contains_key(it) && entry.is_below(it))
+        };
         let Some(first) = entry.mails.iter().find(ours) else {
             continue;
         };
@@ -391,6 +413,14 @@ fn says(maps: &Maps<'_>, person: &Person<'_>, plan: &mut DomainPlan) -> Says {
     for alias in entry.mails.iter().chain(&entry.aliases) {
         let ours = domain_of(alias).is_some_and(|it| maps.domains.contains_key(it));
         if !ours || alias == person.email {
+            continue;
+        }
+        if !domain_of(alias).is_some_and(|it| entry.is_below(it)) {
+            let email = person.email;
+            let problem = format!(
+                "{email}: its further address {alias} is not taken over, for the entry is not below the base DN of that domain"
+            );
+            plan.problems.push(problem);
             continue;
         }
         let account = maps.by_email.get(alias.as_str());

@@ -85,6 +85,7 @@ fn company(count: i64) -> (Known, Vec<Entry>) {
         aliases: Vec::new(),
         since: Timestamp(10),
         unread: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
     };
     let entries = (1..=count).map(|n| entry(&format!("id{n}"), &[&format!("u{n}@a.test")]));
     (known, entries.collect())
@@ -250,6 +251,64 @@ fn what_was_not_read_is_not_gone() {
     let plan = of(&plans, "a.test");
     assert!(plan.steps.is_empty());
     assert_eq!(plan.refused, Some(why));
+}
+
+#[test]
+fn who_may_be_elsewhere_is_not_gone() {
+    let (mut known, mut entries) = company(10);
+    entries.remove(0);
+    entries[0].disabled = Some("disabled somehow");
+    let urls = "ldap://b.test/ou=b,dc=test".to_owned();
+    known.elsewhere.insert("a.test".to_owned(), urls.clone());
+    for limit in [Limit::OneInFive, Limit::None] {
+        let plans = plan(&known, &entries, limit);
+        // What the entries themselves say counts.
+        assert_eq!(
+            steps(&plans, "a.test"),
+            ["disable u2@a.test: disabled somehow"]
+        );
+        let [problem] = &of(&plans, "a.test").problems[..] else {
+            panic!("{plans:?}");
+        };
+        assert!(
+            problem.contains(&urls) && problem.contains("of 1 accounts"),
+            "{problem}"
+        );
+        assert!(of(&plans, "b.test").problems.is_empty());
+    }
+}
+
+/// Who keeps one company's part of the tree takes no addresses of another's.
+#[test]
+fn an_entry_has_no_say_in_domains_of_another_base() {
+    let (mut known, mut entries) = company(3);
+    known.accounts.push(account(9, "boss@b.test"));
+    known.bound.push(bound(9, "boss", &[]));
+    let below = |names: &[&str]| Some(names.iter().map(|it| (*it).to_owned()).collect());
+    entries[0].mails.push("sales@b.test".to_owned());
+    entries[0].aliases.push("u1-too@a.test".to_owned());
+    entries.push(entry("eve", &["eve@b.test"]));
+    // First in the other domain: that is not its address.
+    entries.push(entry("dan", &["dan@b.test", "dan@a.test"]));
+    for it in &mut entries {
+        it.below = below(&["a.test"]);
+    }
+    entries.push(Entry {
+        below: below(&["a.test", "b.test"]),
+        ..entry("boss", &["boss@b.test", "boss@a.test"])
+    });
+    let plans = plan(&known, &entries, Limit::OneInFive);
+    assert_eq!(
+        steps(&plans, "a.test"),
+        ["update u1@a.test: alias u1-too@a.test", "create dan@a.test"]
+    );
+    assert_eq!(
+        steps(&plans, "b.test"),
+        ["update boss@b.test: alias boss@a.test"]
+    );
+    let problems = &of(&plans, "a.test").problems;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("sales@b.test"), "{problems:?}");
 }
 
 #[test]
