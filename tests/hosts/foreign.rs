@@ -98,3 +98,60 @@ fn attack_31_sql_of_others_ends_sessions_and_what_was_remembered() {
     assert!(may_log_in(&imapd, BOB, PASSWORD));
     assert!(rcpt(BOB).starts_with("250"));
 }
+
+/// Somebody is hired, and the company's own program inserts a row: mail and logins work at once, wherever they come first.
+#[test]
+fn who_is_inserted_by_sql_of_others_gets_mail_at_once() {
+    let company = Company::new("");
+    let (one, two) = (company.host("one"), company.host("two"));
+    let (smtpd, imapd, pop3d) = (
+        one.start_daemon("smtpd"),
+        two.start_daemon("imapd"),
+        two.start_daemon("pop3d"),
+    );
+    let hire = |email: &str| {
+        company.ask(&format!(
+            "INSERT INTO virtual_users (email, password, domain_id) \
+             SELECT '{email}', password, domain_id FROM virtual_users WHERE email = '{ADA}'"
+        ));
+    };
+    // Mail first.
+    hire("carol@hosts.test");
+    deliver(&smtpd, "carol@hosts.test", "welcome");
+    let mut carol = imap(&imapd, "carol@hosts.test");
+    let selected = lines(&mut carol, "SELECT INBOX");
+    assert!(selected.iter().any(|it| it == "* 1 EXISTS"), "{selected:?}");
+    // A login first.
+    hire("dave@hosts.test");
+    let mut dave = imap(&imapd, "dave@hosts.test");
+    let listed = lines(&mut dave, "LIST \"\" *");
+    assert!(listed.iter().any(|it| it.ends_with("INBOX")), "{listed:?}");
+    assert_eq!(listed.len(), 6, "{listed:?}");
+    deliver(&smtpd, "dave@hosts.test", "welcome");
+    hire("erin@hosts.test");
+    let mut erin = connect(&pop3d, "pop3");
+    for command in ["USER erin@hosts.test", &format!("PASS {PASSWORD}"), "STAT"] {
+        erin.write(format!("{command}\r\n").as_bytes());
+        let answer = erin.line();
+        assert!(answer.starts_with("+OK"), "{command}: {answer}");
+    }
+    // Both at once, on both hosts.
+    for round in 0..5 {
+        let email = format!("new{round}@hosts.test");
+        hire(&email);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| deliver(&smtpd, &email, "welcome"));
+                scope.spawn(|| {
+                    let mut client = imap(&imapd, &email);
+                    lines(&mut client, "SELECT INBOX");
+                });
+            }
+        });
+        let mut client = imap(&imapd, &email);
+        let status = lines(&mut client, "STATUS INBOX (MESSAGES)");
+        assert_eq!(status, ["* STATUS INBOX (MESSAGES 2)"]);
+    }
+    let checked = one.done(&["fsck"], "");
+    assert!(!checked.contains("quota"), "{checked}");
+}

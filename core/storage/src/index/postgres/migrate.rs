@@ -41,7 +41,7 @@ type Pending = Vec<Box<dyn Migration<Pg>>>;
 pub(super) fn migrate(conn: &mut Conn) -> Result<Vec<String>, Error> {
     // The usual start finds nothing to do and takes no lock.
     conn.begin("BEGIN");
-    let found = pending(conn);
+    let found = encoding(conn).and_then(|()| pending(conn));
     conn.end_unheard("ROLLBACK");
     if found?.is_empty() {
         return Ok(Vec::new());
@@ -56,6 +56,19 @@ pub(super) fn migrate(conn: &mut Conn) -> Result<Vec<String>, Error> {
             conn.end_unheard("ROLLBACK");
             Err(error)
         }
+    }
+}
+
+/// Names of mailboxes and people are in any script. A database that takes some of them alone would hold up mail for ever; one that looks at no
+/// octets takes all.
+fn encoding(conn: &mut Conn) -> Result<(), Error> {
+    let found = rows::<(Text,), (String,)>(conn, "SELECT current_setting('server_encoding')", &[]);
+    let found = found.map_err(|it| trouble(&it))?;
+    match found.first().map(|(name,)| name.as_str()) {
+        Some("UTF8" | "SQL_ASCII") | None => Ok(()),
+        Some(other) => Err(Error::Unavailable(format!(
+            "the database is encoded in {other}, which cannot hold all names; make one with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        ))),
     }
 }
 
@@ -153,6 +166,48 @@ pub(super) fn take_over(conn: &mut Conn, begin: &str, now: Timestamp) -> Result<
     }
 }
 
+/// Gives one account its mailboxes, if it has none; whether this was what made them.
+pub(super) fn take_over_one(
+    conn: &mut Conn,
+    begin: &str,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, apply::Failed> {
+    conn.begin(begin);
+    match furnish_bare(conn, account, now) {
+        Err(fault) => Err(apply::given_up(conn, fault)),
+        Ok(false) => {
+            conn.end_unheard("ROLLBACK");
+            Ok(false)
+        }
+        Ok(true) => {
+            apply::commit(conn)?;
+            Ok(true)
+        }
+    }
+}
+
+fn furnish_bare(conn: &mut Conn, account: AccountId, now: Timestamp) -> Result<bool, Fault> {
+    // Hosts that come at once do so one after the other, and the second one finds them made.
+    sql::lock_accounts(conn, &BTreeSet::from([account.0]))?;
+    let bare = is_bare(conn, account)?;
+    if bare {
+        account::furnish_foreign(conn, account, now)?;
+    }
+    Ok(bare)
+}
+
+/// Whether it is the account of another program, and has no mailboxes.
+pub(super) fn is_bare(conn: &mut Conn, account: AccountId) -> Result<bool, Fault> {
+    let found = rows::<(BigInt,), (i64,)>(
+        conn,
+        "SELECT u.id::bigint FROM virtual_users u WHERE u.id = ? AND NOT EXISTS ( \
+            SELECT 1 FROM mailbox m WHERE m.account_id = u.id)",
+        &[Bind::Number(account.0)],
+    )?;
+    Ok(!found.is_empty())
+}
+
 fn take_over_some(conn: &mut Conn, now: Timestamp) -> Result<usize, Fault> {
     let found = rows::<(BigInt,), (i64,)>(conn, BARE, &[Bind::Number(CHUNK)])?;
     let accounts: BTreeSet<i64> = found.into_iter().map(|(id,)| id).collect();
@@ -164,12 +219,7 @@ fn take_over_some(conn: &mut Conn, now: Timestamp) -> Result<usize, Fault> {
     let found = rows::<(BigInt,), (i64,)>(conn, BARE, &[Bind::Number(CHUNK)])?;
     let mut taken = 0;
     for (id,) in found.into_iter().filter(|(id,)| accounts.contains(id)) {
-        account::furnish(conn, AccountId(id), now)?;
-        run(
-            conn,
-            "UPDATE virtual_users SET used_quota = 0 WHERE id = ?",
-            &[Bind::Number(id)],
-        )?;
+        account::furnish_foreign(conn, AccountId(id), now)?;
         taken += 1;
     }
     Ok(taken)

@@ -118,8 +118,8 @@ use self::{
 };
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
-    Expunged, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, Mark, Marked, ModSeq, News,
-    Outcome, Overdue, Recoverable, RenewUidValidities, Retention, Timestamp, Uid, Usage,
+    Expunged, INBOX, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, Mark, Marked, ModSeq,
+    News, Outcome, Overdue, Recoverable, RenewUidValidities, Retention, Timestamp, Uid, Usage,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -198,6 +198,26 @@ impl PostgresIndex {
         }
         Ok((index, applied))
     }
+
+    /// Gives an account that another program made meanwhile its mailboxes; whether it had none. Another host may have been quicker: whoever misses
+    /// what every account has looks again in any case.
+    async fn furnished(&self, account: AccountId) -> Result<bool, Error> {
+        if !self
+            .read(move |conn| migrate::is_bare(conn, account))
+            .await?
+        {
+            return Ok(false);
+        }
+        let made = self
+            .trying(move |conn, begin| {
+                migrate::take_over_one(conn, &begin.0, account, moment::now())
+            })
+            .await?;
+        if made {
+            tracing::info!(account = account.0, "account got its mailboxes");
+        }
+        Ok(true)
+    }
 }
 
 #[async_trait::async_trait]
@@ -238,9 +258,20 @@ impl Index for PostgresIndex {
     }
 
     async fn addresses(&self, domain: &str, addresses: &[String]) -> Result<Addresses, Error> {
-        let (domain, addresses) = (domain.to_owned(), addresses.to_vec());
-        self.read(move |conn| addresses::addresses(conn, &domain, &addresses))
-            .await
+        let (domain, wanted) = (domain.to_owned(), addresses.to_vec());
+        let look = move |conn: &mut Conn| addresses::addresses(conn, &domain, &wanted);
+        let found = self.read(look.clone()).await?;
+        let bare = found.addresses.iter().filter(|it| it.inbox.is_none());
+        let bare: Vec<AccountId> = bare
+            .filter_map(|it| Some(it.account.as_ref()?.id))
+            .collect();
+        if bare.is_empty() {
+            return Ok(found);
+        }
+        for account in bare {
+            self.furnished(account).await?;
+        }
+        self.read(look).await
     }
 
     async fn aliases(&self, domain: Option<&str>) -> Result<Vec<Alias>, Error> {
@@ -273,12 +304,21 @@ impl Index for PostgresIndex {
 
     async fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>, Error> {
         let all = move || Mailboxes::new(Which::All(account));
+        let found = self.look(State::Any, all).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        self.furnished(account).await?;
         self.look(State::Any, all).await
     }
 
     async fn mailbox(&self, account: AccountId, name: &str) -> Result<Option<Mailbox>, Error> {
         let one = || Mailboxes::new(Which::Name(account, name.to_owned()));
-        Ok(self.look(State::Any, one).await?.pop())
+        let mut found = self.look(State::Any, one).await?;
+        if found.is_empty() && (self.furnished(account).await? || name == INBOX) {
+            found = self.look(State::Any, one).await?;
+        }
+        Ok(found.pop())
     }
 
     async fn mailbox_by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, Error> {

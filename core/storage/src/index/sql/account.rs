@@ -247,6 +247,17 @@ pub(super) fn furnish(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<
     Ok(())
 }
 
+/// The same for an account of another program, which may have counted what it uses in its own way.
+pub(super) fn furnish_foreign(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<(), Fault> {
+    furnish(conn, id, now)?;
+    run(
+        conn,
+        "UPDATE virtual_users SET used_quota = 0 WHERE id = ?",
+        &[Bind::Number(id.0)],
+    )?;
+    Ok(())
+}
+
 pub(super) fn set_password(conn: &mut Conn, change: &SetPassword) -> Result<Outcome, Fault> {
     check::column(change.password.as_deref(), "the password hash is too long")?;
     let account = existing(conn, change.account)?;

@@ -24,6 +24,10 @@ use crate::{
 pub(super) fn create(conn: &mut Conn, change: &CreateMailbox) -> Result<Outcome, Fault> {
     check::mailbox_name(&change.name)?;
     account::existing(conn, change.account)?;
+    if count(conn, change.account)? == 0 {
+        // Another program made the account, and nobody has looked at it yet.
+        account::furnish_foreign(conn, change.account, change.now)?;
+    }
     let same = mailbox::by_name(conn, change.account, &change.name)?;
     if same.as_ref().is_some_and(|it| it.selectable) {
         return Err(Error::Exists("mailbox").into());
@@ -72,16 +76,19 @@ pub(super) fn make_parents(
             missing.push(parent);
         }
     }
-    let present: i64 = mailboxes::table
-        .filter(mailboxes::account_id.eq(account.0))
-        .count()
-        .get_result(conn)?;
-    let present = number(present, "count of mailboxes")?;
+    let present = number(count(conn, account)?, "count of mailboxes")?;
     check::room_for_mailboxes(present, missing.len() as u64 + more)?;
     for parent in missing {
         insert(conn, account, parent, None, now)?;
     }
     Ok(())
+}
+
+fn count(conn: &mut Conn, account: AccountId) -> Result<i64, Fault> {
+    Ok(mailboxes::table
+        .filter(mailboxes::account_id.eq(account.0))
+        .count()
+        .get_result(conn)?)
 }
 
 /// Adds an empty mailbox; the caller has checked its name.

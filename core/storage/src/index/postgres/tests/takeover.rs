@@ -77,6 +77,111 @@ async fn a_database_that_is_there_is_taken_over() {
     one(&index, switched).await.unwrap();
 }
 
+/// One that cannot hold every name is refused before anything is made in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_another_encoding_is_refused() {
+    let any = shared().empty().await;
+    let make =
+        "CREATE DATABASE of_another_encoding ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    shared().execute(&any, make).await.unwrap();
+    let url = shared().url("of_another_encoding");
+    for refused in [
+        PostgresIndex::migrate(&settings(&url)).await.err(),
+        PostgresIndex::open(&settings(&url)).await.err(),
+    ] {
+        let said = refused.expect("refused").to_string();
+        assert!(said.contains("LATIN1") && said.contains("UTF8"), "{said}");
+    }
+    let made = "SELECT count(*)::text FROM pg_class WHERE relname = 'virtual_users'";
+    assert_eq!(shared().ask("of_another_encoding", made).await, "0");
+}
+
+/// What another program inserts while servers run is an account like any other from its first use on, whatever that is and on however many hosts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserted_accounts_work_at_their_first_use() {
+    let database = shared().database().await;
+    let url = shared().url(&database);
+    let hosts = [
+        PostgresIndex::open(&settings(&url)).await.unwrap(),
+        PostgresIndex::open(&settings(&url)).await.unwrap(),
+    ];
+    one(&hosts[0], add_domain("old.test")).await.unwrap();
+    let insert = "INSERT INTO virtual_users (email, domain_id, used_quota) \
+         SELECT 'u' || n || '@old.test', (SELECT id FROM domains WHERE domain_name = 'old.test'), 777 FROM generate_series(0, 9) n";
+    shared().execute(&database, insert).await.unwrap();
+    let email = |n: usize| format!("u{n}@old.test");
+    let mut accounts = Vec::new();
+    for n in 0..10 {
+        let account = hosts[0].account(&email(n)).await.unwrap().unwrap();
+        accounts.push(account.id);
+    }
+    // Deliveries on both hosts at once.
+    let deliveries = (0..16).map(|n| {
+        let (index, wanted) = (hosts[n % 2].clone(), [email(0), email(n % 4)]);
+        tokio::spawn(async move { index.addresses("old.test", &wanted).await.unwrap() })
+    });
+    let mut inboxes = std::collections::BTreeMap::new();
+    for (n, delivery) in deliveries.collect::<Vec<_>>().into_iter().enumerate() {
+        let found = delivery.await.unwrap();
+        for (address, of) in found.addresses.iter().zip([0, n % 4]) {
+            let inbox = address.inbox.expect("an INBOX");
+            assert_eq!(*inboxes.entry(of).or_insert(inbox), inbox);
+        }
+    }
+    // Logins by other ways.
+    assert_eq!(hosts[1].mailboxes(accounts[4]).await.unwrap().len(), 6);
+    assert!(
+        hosts[1]
+            .mailbox(accounts[5], "Sent")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        hosts[1]
+            .mailbox(accounts[6], "none")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let create = |account, name: &str| {
+        Change::CreateMailbox(crate::index::CreateMailbox {
+            account,
+            name: name.to_owned(),
+            special_use: None,
+            now: crate::index::contract::NOW,
+        })
+    };
+    one(&hosts[1], create(accounts[7], "Own")).await.unwrap();
+    let there = one(&hosts[1], create(accounts[8], "Sent")).await;
+    assert_eq!(there, Err(crate::Error::Exists("mailbox")));
+    for (n, account) in accounts.iter().enumerate() {
+        let count = hosts[0].mailboxes(*account).await.unwrap().len();
+        assert_eq!(count, if n == 7 { 7 } else { 6 }, "{n}");
+        let usage = hosts[0].usage(*account).await.unwrap().unwrap();
+        assert_eq!((n, usage.used), (n, 0));
+        assert_eq!(hosts[0].subscriptions(*account).await.unwrap().len(), 6);
+    }
+    // It is an account like any other.
+    let home = Home {
+        index: std::sync::Arc::new(hosts[1].clone()),
+        account: accounts[0],
+        inbox: inboxes[&0],
+    };
+    home.append(home.inbox, "first", 10).await.unwrap();
+    home.check().await;
+    // One that has mailboxes, and so may have mail, is not deleted by foreign SQL; one that has none may be.
+    let delete = |n: usize| format!("DELETE FROM virtual_users WHERE email = 'u{n}@old.test'");
+    let refused = shared().execute(&database, &delete(0)).await;
+    assert!(refused.is_err());
+    assert!(hosts[0].account(&email(0)).await.unwrap().is_some());
+    let more =
+        "INSERT INTO virtual_users (email, domain_id) SELECT 'u10@old.test', id FROM domains";
+    shared().execute(&database, more).await.unwrap();
+    shared().execute(&database, &delete(10)).await.unwrap();
+    assert!(hosts[0].account(&email(10)).await.unwrap().is_none());
+}
+
 /// Columns, types and defaults that maps of other programs stand on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_tables_have_the_columns_that_others_know() {
