@@ -237,7 +237,8 @@ async fn open_store(
     let open = runtime.spawn(async move { FilesystemStore::open(root).await });
     let opened = open.await.map_err(|gone| storage("store", gone))?;
     let store = Arc::new(opened.map_err(|error| storage("store", error))?);
-    runtime.handle().spawn(sweep(store.clone()));
+    let kept = config.retention.temporary;
+    runtime.handle().spawn(sweep(store.clone(), kept));
     Ok(store)
 }
 
@@ -249,15 +250,15 @@ fn program_name(programs: &[Program]) -> &'static str {
     }
 }
 
-/// Removes what interrupted writes left behind, now and every day.
-async fn sweep(store: Arc<FilesystemStore>) {
+/// Removes what interrupted writes left behind when its time has come: now, and every day or as often as that is.
+async fn sweep(store: Arc<FilesystemStore>, kept: Duration) {
     loop {
-        match store.sweep().await {
+        match store.sweep(kept).await {
             Ok(0) => {}
             Ok(files) => tracing::info!(files, "left-over files removed"),
             Err(error) => tracing::warn!(%error, "left-over files stay for now"),
         }
-        tokio::time::sleep(SWEEP).await;
+        tokio::time::sleep(SWEEP.min(kept.max(Duration::from_secs(60)))).await;
     }
 }
 

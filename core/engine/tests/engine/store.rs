@@ -245,3 +245,33 @@ async fn an_index_that_is_away_makes_everything_temporary() {
     assert_eq!(house.subjects(ADA).await, ["later"]);
     house.stop().await;
 }
+
+/// What an interrupted write left behind goes when `retention.temporary` says so, not earlier and not later (S6).
+#[actix_rt::test]
+async fn left_over_files_go_when_the_configuration_says_so() {
+    for (kept, goes) in [(Duration::ZERO, true), (Duration::from_secs(3600), false)] {
+        let change = |config: &mut Config| config.retention.temporary = kept;
+        let house = House::with(change, Parts::default()).await;
+        house.deliver(ADA, "hello").await;
+        let mut left = None;
+        let house = house
+            .restart_after(|folder| {
+                let (local, domain) = ADA.split_once('@').expect("an address");
+                let path = folder.join("mail").join(domain).join(local);
+                let path = path.join("Maildir/tmp");
+                let path = path.join("1700000000.left-over");
+                std::fs::write(&path, "half a message").expect("written");
+                left = Some(path);
+            })
+            .await;
+        let left = left.expect("written");
+        match goes {
+            true => until("it goes", async || (!left.exists()).then_some(())).await,
+            false => {
+                house.deliver(ADA, "again").await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                assert!(left.exists());
+            }
+        }
+    }
+}

@@ -40,8 +40,6 @@ use crate::Error;
 const READ_AHEAD: usize = 4 * CHUNK;
 /// How often a put begins again because somebody removed its folder.
 const ATTEMPTS: usize = 4;
-/// Files in `tmp/` that nobody touched for this long are left-overs (the rule of Maildir).
-pub(super) const STALE: Duration = Duration::from_secs(36 * 3600);
 /// What probes are called; no domain begins with a dot.
 const PROBE: &str = ".probe-";
 
@@ -84,13 +82,13 @@ impl FilesystemStore {
         .await
     }
 
-    /// Removes what interrupted puts and probes left behind more than 36 hours ago; says how many files went.
+    /// Removes what interrupted puts and probes left behind and nobody touched for so long; says how many files went.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if a folder cannot be read; what was removed stays removed.
-    pub async fn sweep(&self) -> Result<u64, Error> {
+    pub async fn sweep(&self, kept: Duration) -> Result<u64, Error> {
         let inner = self.inner.clone();
-        blocking(move || walk::sweep(&inner.root, SystemTime::now())).await
+        blocking(move || walk::sweep(&inner.root, SystemTime::now(), kept)).await
     }
 
     async fn run<T: Send + 'static>(

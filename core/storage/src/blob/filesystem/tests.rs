@@ -330,10 +330,11 @@ async fn the_sweep_takes_what_is_old_and_temporary() {
         let file = OpenOptions::new().write(true).open(path).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }
-    assert_eq!(store.sweep().await.unwrap(), 0);
-    let later = |age| walk::sweep(&store.inner.root, SystemTime::now() + age).unwrap();
-    assert_eq!(later(STALE - Duration::from_secs(60)), 0);
-    assert_eq!(later(STALE + Duration::from_secs(60)), 3);
+    let kept = Duration::from_secs(7 * 86_400);
+    assert_eq!(store.sweep(kept).await.unwrap(), 0);
+    let later = |age| walk::sweep(&store.inner.root, SystemTime::now() + age, kept).unwrap();
+    assert_eq!(later(kept - Duration::from_secs(60)), 0);
+    assert_eq!(later(kept + Duration::from_secs(60)), 3);
     assert!(left.iter().all(|path| !path.exists()));
     assert_eq!(contract::read(&store, &key, 0..1).await.unwrap(), b"x");
     assert!(maildir.join(".Sub/maildirfolder").exists());

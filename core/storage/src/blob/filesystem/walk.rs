@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{PROBE, STALE, unavailable};
+use super::{PROBE, unavailable};
 use crate::{Error, blob::BlobKey};
 
 /// Entries found between two visits of a blocking thread.
@@ -87,12 +87,13 @@ impl Walk {
     }
 }
 
-/// Removes stale files from every `tmp/` and stale probes.
-pub(super) fn sweep(root: &Path, now: SystemTime) -> Result<u64, Error> {
+/// Removes files from every `tmp/`, and probes, that nobody touched for so long.
+pub(super) fn sweep(root: &Path, now: SystemTime, kept: Duration) -> Result<u64, Error> {
+    let stale = now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut removed = 0;
     let mut folders = vec![(root.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
-        let swept = sweep_folder(&folder, depth, now, &mut folders, &mut removed);
+        let swept = sweep_folder(&folder, depth, stale, &mut folders, &mut removed);
         match swept {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(unavailable(
@@ -109,7 +110,7 @@ pub(super) fn sweep(root: &Path, now: SystemTime) -> Result<u64, Error> {
 fn sweep_folder(
     folder: &Path,
     depth: usize,
-    now: SystemTime,
+    stale: SystemTime,
     folders: &mut Vec<(PathBuf, usize)>,
     removed: &mut u64,
 ) -> io::Result<()> {
@@ -126,7 +127,7 @@ fn sweep_folder(
             continue;
         }
         let is_probe = depth == 0 && name.to_string_lossy().starts_with(PROBE);
-        if kind.is_file() && (is_tmp || is_probe) && is_stale(&entry, now)? {
+        if kind.is_file() && (is_tmp || is_probe) && is_stale(&entry, stale)? {
             fs::remove_file(entry.path())?;
             *removed += 1;
         }
@@ -135,10 +136,8 @@ fn sweep_folder(
 }
 
 /// By the time of the last change of any kind: a body being written may bear the date of an old message.
-fn is_stale(entry: &DirEntry, now: SystemTime) -> io::Result<bool> {
+fn is_stale(entry: &DirEntry, stale: SystemTime) -> io::Result<bool> {
     let meta = fs::symlink_metadata(entry.path())?;
     let seconds = u64::try_from(meta.ctime()).unwrap_or(0);
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    let age = now.duration_since(changed).unwrap_or(Duration::ZERO);
-    Ok(age > STALE)
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) < stale)
 }
