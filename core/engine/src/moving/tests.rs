@@ -182,3 +182,54 @@ async fn nobody_and_nowhere_are_refused() {
     assert!(matches!(nowhere, Err(ImportError::Tree { .. })));
     assert_eq!(house.bodies(), 0);
 }
+
+/// Who exports may write where the owner of the tree may not, and has no time for ever.
+#[tokio::test]
+async fn an_export_follows_no_links_in_its_tree_and_waits_for_no_pipe() {
+    let house = House::new(3).await;
+    house.run().await.unwrap();
+    let target = TempDir::new().unwrap();
+    let root = target.path().join("Maildir");
+    let export = async || {
+        let runtime = ServiceRuntime::start(1, 4).unwrap();
+        let store = Arc::new(house.store.clone());
+        let blobs = BlobPool::new(store, runtime, PoolLimits::default());
+        let export = Export::new(house.index.clone(), blobs);
+        export.run(EMAIL, root.clone(), &Unwatched).await
+    };
+    assert_eq!(export().await.unwrap().written, 3);
+    let elsewhere = target.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    for place in ["cur", "new", "tmp", ".Sent/cur", ".Sent"] {
+        let (place, aside) = (root.join(place), target.path().join("aside"));
+        fs::rename(&place, &aside).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
+        let refused = export().await;
+        assert!(
+            matches!(refused, Err(ExportError::Occupied { .. })),
+            "{place:?}: {refused:?}"
+        );
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "{place:?}");
+        fs::remove_file(&place).unwrap();
+        fs::rename(&aside, &place).unwrap();
+    }
+    for name in ["dovecot-uidlist", "postrider-export"] {
+        let (list, aside) = (root.join(name), target.path().join("aside"));
+        fs::rename(&list, &aside).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&list).status();
+        assert!(made.unwrap().success());
+        let refused = tokio::time::timeout(std::time::Duration::from_secs(30), export());
+        let refused = refused.await.expect("waits for nobody");
+        assert!(
+            matches!(refused, Err(ExportError::Disk { .. })),
+            "{name}: {refused:?}"
+        );
+        fs::remove_file(&list).unwrap();
+        fs::rename(&aside, &list).unwrap();
+    }
+    assert_eq!(export().await.unwrap().before, 3);
+    // The folder itself may be a link: whoever runs it named it.
+    fs::rename(&root, target.path().join("real")).unwrap();
+    std::os::unix::fs::symlink(target.path().join("real"), &root).unwrap();
+    assert_eq!(export().await.unwrap().before, 3);
+}

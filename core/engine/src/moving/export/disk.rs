@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use super::ExportError;
-use crate::moving::maildir::{FileName, UidList};
+use crate::moving::maildir::{FileName, LIST_LIMIT, UidList, open_regular};
 
 /// Says whose export this is.
 const MARK: &str = "postrider-export";
@@ -56,9 +56,9 @@ impl Disk {
     pub(super) fn claim(path: PathBuf, email: &str) -> Result<Self, ExportError> {
         let disk = Self { path };
         let mark = disk.path.join(MARK);
-        let said = disk.told(&mark, fs::read_to_string(&mark).map(Some).or_else(absent))?;
+        let said = disk.told(&mark, read(&mark).map(Some).or_else(absent))?;
         match said {
-            Some(said) if said.trim_end() == email => return Ok(disk),
+            Some(said) if said.trim_ascii_end() == email.as_bytes() => return Ok(disk),
             Some(_) => return Err(disk.occupied("it is an export of another account")),
             None => {}
         }
@@ -90,8 +90,24 @@ impl Disk {
             name => self.path.join(name),
         };
         let folder = Self { path };
-        for place in ["cur", "new", "tmp"] {
-            folder.make(&folder.path.join(place))?;
+        for place in ["", "cur", "new", "tmp"] {
+            let path = match place {
+                // A slash behind its name would follow a link.
+                "" => folder.path.clone(),
+                place => folder.path.join(place),
+            };
+            folder.make(&path)?;
+            // Who runs this may write where the owner of the tree may not.
+            let link = place.is_empty() && name.is_empty();
+            if !link
+                && folder
+                    .told(&path, fs::symlink_metadata(&path))?
+                    .is_symlink()
+            {
+                return Err(
+                    folder.occupied("a folder of it is a symbolic link, which is not followed")
+                );
+            }
         }
         if !name.is_empty() {
             folder.list("maildirfolder", b"")?;
@@ -102,7 +118,7 @@ impl Disk {
     /// What is there by its name without flags. What another program wrote is refused.
     pub(super) fn present(&self) -> Result<HashMap<Vec<u8>, Present>, ExportError> {
         let list = self.path.join("dovecot-uidlist");
-        let text = self.told(&list, fs::read(&list).map(Some).or_else(absent))?;
+        let text = self.told(&list, read(&list).map(Some).or_else(absent))?;
         let list = text.and_then(|it| UidList::parse(&it).0);
         let foreign = |list: UidList| {
             let mut files = list.files.into_keys();
@@ -228,10 +244,7 @@ impl Disk {
     /// Writes a file that lists something, if it is not what is there.
     pub(super) fn list(&self, name: &str, text: &[u8]) -> Result<(), ExportError> {
         let path = self.path.join(name);
-        let mut before = Vec::new();
-        if File::open(&path).is_ok_and(|mut it| it.read_to_end(&mut before).is_ok())
-            && before == text
-        {
+        if read(&path).is_ok_and(|before| before == text) {
             return Ok(());
         }
         let temporary = self.path.join(format!("{MARK}.{name}"));
@@ -246,7 +259,7 @@ impl Disk {
 
     /// What was renamed stays so over a power failure.
     pub(super) fn sync(&self) -> Result<(), ExportError> {
-        for place in ["cur", "new"] {
+        for place in ["cur", "new", ""] {
             let folder = self.path.join(place);
             self.told(&folder, File::open(&folder).and_then(|it| it.sync_all()))?;
         }
@@ -277,6 +290,14 @@ impl Disk {
             error,
         })
     }
+}
+
+/// What a regular file holds.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let (file, _) = open_regular(path)?;
+    let mut text = Vec::new();
+    file.take(LIST_LIMIT).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// What is not there is none.

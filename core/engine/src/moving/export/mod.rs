@@ -245,7 +245,8 @@ impl Export {
         disk.list(
             "dovecot-uidlist",
             &list.write(&disk.guid(list.uid_validity)),
-        )
+        )?;
+        disk.sync()
     }
 
     /// Writes a message; why it cannot be, if its body is not what it should be.
