@@ -18,17 +18,25 @@ fn a_delivery_is_heard_by_an_idle_client_of_another_host() {
     lines(&mut client, "SELECT INBOX");
     client.write(b"i IDLE\r\n");
     assert!(client.line().starts_with('+'));
-    let mut times = Vec::new();
-    for number in 1..=9 {
-        deliver(&smtpd, ADA, "heard");
-        let answered = Instant::now();
-        let exists = format!("* {number} EXISTS");
-        while client.line() != exists {}
-        times.push(answered.elapsed());
+    // On a machine that is busy with other things some rounds are slow for that; the promise is 50 ms at the median.
+    let (mut number, begun) = (0_usize, Instant::now());
+    loop {
+        let mut times = Vec::new();
+        for _ in 0..9 {
+            number += 1;
+            deliver(&smtpd, ADA, "heard");
+            let answered = Instant::now();
+            let exists = format!("* {number} EXISTS");
+            while client.line() != exists {}
+            times.push(answered.elapsed());
+        }
+        times.sort();
+        println!("heard after {:?} in the middle", times[times.len() / 2]);
+        if times[times.len() / 2].as_millis() < 50 {
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "never in time: {times:?}");
     }
-    times.sort();
-    println!("heard after {:?} in the middle", times[times.len() / 2]);
-    assert!(times[times.len() / 2].as_secs() < 5, "{times:?}");
 
     // Who listens is thrown out again and again: that costs time, and nothing else.
     let thrown_out = until("somebody listens", || {
@@ -36,7 +44,8 @@ fn a_delivery_is_heard_by_an_idle_client_of_another_host() {
         (count > 0).then_some(count)
     });
     assert!(thrown_out > 0);
-    for number in 10..=20 {
+    for _ in 0..11 {
+        number += 1;
         deliver(&smtpd, ADA, "heard later");
         company.ask(LISTENERS);
         let exists = format!("* {number} EXISTS");
@@ -45,5 +54,5 @@ fn a_delivery_is_heard_by_an_idle_client_of_another_host() {
     client.write(b"DONE\r\n");
     while !client.line().starts_with("i OK") {}
     let found = lines(&mut client, "UID SEARCH ALL").join("");
-    assert_eq!(found.split(' ').count(), 22, "{found}");
+    assert_eq!(found.split(' ').count(), number + 2, "{found}");
 }

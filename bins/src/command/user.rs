@@ -121,10 +121,15 @@ async fn list(admin: &Admin, domain: Option<&str>) -> Result<Report, Failure> {
             account.email.clone(),
             size(account.used),
             quota(account.quota),
-            match unusable(account) {
-                None => state(account).to_owned(),
-                Some(_) => format!("{}, password unusable", state(account)),
-            },
+            [
+                Some(state(account)),
+                unreachable(account).map(|_| "address unusable"),
+                unusable(account).map(|_| "password unusable"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", "),
             time(account.last_login),
         ]);
     }
@@ -209,6 +214,7 @@ fn document(account: &Account) -> Value {
         "quota": account.quota,
         "used": account.used,
         "active": account.active,
+        "address_problem": unreachable(account),
         "password_problem": unusable(account),
         "domain_active": account.domain_active,
         "pop3_retention": account.pop3_retention.map(|it| Keep(it).to_string()),
@@ -258,10 +264,58 @@ fn unusable(account: &Account) -> Option<String> {
         .map(|why| why.to_string())
 }
 
+/// Why neither mail nor a login finds an account, which another program made: both look for addresses in lower case.
+fn unreachable(account: &Account) -> Option<String> {
+    let folded = account.email.to_lowercase();
+    let why = match folded.split_once('@') {
+        _ if folded != account.email => "it is not in lower case",
+        Some((local, domain)) if !local.is_empty() && !domain.is_empty() => return None,
+        _ => "it is no address",
+    };
+    Some(why.to_owned())
+}
+
 fn state(account: &Account) -> &'static str {
     match (account.active, account.domain_active) {
         (true, true) => "active",
         (false, _) => "disabled",
         (true, false) => "domain disabled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_storage::index::{AccountId, DomainId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_nobody_finds_is_named() {
+        let account = |email: &str| Account {
+            id: AccountId(1),
+            email: email.to_owned(),
+            domain: DomainId(1),
+            password: None,
+            quota: None,
+            used: 0,
+            auth: AuthType::Local,
+            active: true,
+            domain_active: true,
+            version: 1,
+            last_login: None,
+            created: Timestamp(0),
+            addressed: Timestamp(0),
+            pop3_retention: None,
+        };
+        for (email, why) in [
+            ("ada@example.test", None),
+            ("\u{d55c}@example.test", None),
+            ("Ada@example.test", Some("it is not in lower case")),
+            ("ada@Example.test", Some("it is not in lower case")),
+            ("ada", Some("it is no address")),
+            ("@example.test", Some("it is no address")),
+        ] {
+            assert_eq!(unreachable(&account(email)).as_deref(), why, "{email}");
+        }
     }
 }

@@ -9,7 +9,11 @@ use std::{
 use postrider_protocol::secret::Secret;
 use postrider_storage::index::{Hearing, PostgresSettings};
 
-use super::{secret::secret, source::Table, value::FromValue};
+use super::{
+    secret::secret,
+    source::{Found, Table},
+    value::FromValue,
+};
 
 /// Where the index lies.
 #[derive(Clone, Debug)]
@@ -138,13 +142,17 @@ pub(super) fn read(root: &Table<'_>, data_dir: &Path) -> Database {
     let pool_size = table.within("pool_size", 16, 1..=1000);
     let password = secret(&table, "password");
     let listen_url = table.get::<DatabaseUrl>("listen_url").and_then(|found| {
-        let DatabaseUrl::Postgres(url) = found.value else {
+        let DatabaseUrl::Postgres(listen) = &found.value else {
             let message = "database.listen_url: only PostgreSQL can be listened to";
             table.source.error(Some(found.at), message);
             return None;
         };
-        Some(url)
+        check_all(&table, "listen_url", &found);
+        Some(listen.clone())
     });
+    if let Some(found) = &url {
+        check_all(&table, "url", found);
+    }
     let url = url.map_or_else(
         || DatabaseUrl::Sqlite(data_dir.join("postrider.db")),
         |found| found.value,
@@ -154,6 +162,16 @@ pub(super) fn read(root: &Table<'_>, data_dir: &Path) -> Database {
         pool_size,
         password,
         listen_url,
+    }
+}
+
+/// What only the one who connects understands: parameters, and the certificates that they name.
+fn check_all(table: &Table<'_>, key: &str, found: &Found<DatabaseUrl>) {
+    if let DatabaseUrl::Postgres(url) = &found.value
+        && let Err(why) = PostgresSettings::check_url(url.expose())
+    {
+        let message = format!("{}: {why}", table.path(key));
+        table.source.error(Some(found.at), message);
     }
 }
 

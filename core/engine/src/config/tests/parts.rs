@@ -135,3 +135,33 @@ fn parts_to_come_are_checked_and_refused() {
         assert_eq!(found.len(), 1, "{url}: {found:?}");
     }
 }
+
+/// What would fail when the server starts is said before, and without the password.
+#[test]
+fn urls_of_postgresql_are_read_to_the_end() {
+    for (query, word) in [
+        ("colour=red", "colour"),
+        ("statement_timeout=0", "statement_timeout"),
+        ("target_session_attrs=best", "target_session_attrs"),
+        ("sslcert=/c.pem", "sslcert"),
+        (
+            "sslmode=verify-full&sslrootcert=/nonexistent/ca.pem",
+            "/nonexistent/ca.pem",
+        ),
+    ] {
+        for key in ["url", "listen_url"] {
+            let url = format!("postgres://u:hunter2@h/d?{query}");
+            let said = problems(&format!("[database]\n{key} = \"{url}\""));
+            let [one] = &said[..] else {
+                panic!("{key} {query}: {said:?}");
+            };
+            assert!(
+                one.starts_with(&format!("2:{}: database.{key}: ", key.len() + 4)),
+                "{one}"
+            );
+            assert!(one.contains(word) && !one.contains("hunter2"), "{one}");
+        }
+    }
+    let good = "postgres://u@a:5432,b/d?sslmode=require&target_session_attrs=read-write&statement_timeout=9";
+    assert_eq!(problems(&format!("[database]\nurl = \"{good}\"")), [""; 0]);
+}

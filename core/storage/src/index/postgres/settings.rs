@@ -29,3 +29,14 @@ impl std::fmt::Debug for PostgresSettings {
         f.write_str("PostgresSettings")
     }
 }
+
+impl PostgresSettings {
+    /// What is wrong with a URL, without asking any server and without its password. Reads the certificates that it names: blocks for a moment.
+    ///
+    /// # Errors
+    /// In words for an operator.
+    pub fn check_url(url: &str) -> Result<(), String> {
+        let target = super::url::read(url, None)?;
+        super::tls::connector(&target.trust).map(|_| ())
+    }
+}
