@@ -182,7 +182,7 @@ def check_active_directory(server):
     one.run("samba-tool", "domain", "passwordsettings", "set", "--account-lockout-threshold=3")
     for user, password, *more in [("postrider", "Service secret 1"), ("yes", TYPED), ("wrong", OTHER), ("disabled", TYPED), ("locked", TYPED),
                                   ("change", TYPED, "--must-change-at-next-login"), ("renamed", TYPED), ("moved", TYPED), ("leaver", TYPED),
-                                  ("jdoe", TYPED)]:
+                                  ("jdoe", TYPED), ("expired", TYPED)]:
         address = [] if user == "postrider" else [f"--mail-address={'jane.doe' if user == 'jdoe' else user}@{DOMAIN}"]
         one.run("samba-tool", "user", "create", user, password, *address, *more)
     one.run("samba-tool", "user", "disable", "disabled")
@@ -230,17 +230,21 @@ sync_page = 500
             equal(inside.opens(f"{user}@{DOMAIN}"), "AUTHENTICATIONFAILED", user)
             contains(inside.why(f"{user}@{DOMAIN}"), why, f"log of {user}")
         equal(inside.opens(f"yes@{DOMAIN}", ""), "AUTHENTICATIONFAILED", "an empty password")
-        contains(inside.control("ldap", "sync"), f"{DOMAIN}: {CROWD['ad'] + 9} entries", "synchronised")
+        contains(inside.control("ldap", "sync"), f"{DOMAIN}: {CROWD['ad'] + 10} entries", "synchronised")
         # They are disabled there, and get no mailbox.
         inside.control("user", "show", f"crowd{CROWD['ad'] - 1}@{DOMAIN}", code=1)
         ldap(one, "ldapmodify", url, *who, input=f"dn: CN=renamed,CN=Users,DC=ad,DC=test\nchangetype: modify\nreplace: mail\nmail: new-name@{DOMAIN}\n")
         ldap(one, "ldapmodify", url, *who, input="dn: CN=moved,CN=Users,DC=ad,DC=test\nchangetype: modrdn\nnewrdn: CN=elsewhere\ndeleteoldrdn: 1\n")
         one.run("samba-tool", "user", "delete", "leaver")
+        # The day of the first landing on the moon.
+        ldap(one, "ldapmodify", url, *who, input="dn: CN=expired,CN=Users,DC=ad,DC=test\nchangetype: modify\nreplace: accountExpires\naccountExpires: 116303292000000000\n")
+        # It refers whoever searches its root to its parts without people, which hinders nobody from being gone.
         said = inside.control("ldap", "sync")
+        contains(said, f"disable expired@{DOMAIN}: expired by accountExpires", "synchronised")
         contains(said, f"rename renamed@{DOMAIN} to new-name@{DOMAIN}", "synchronised")
         contains(said, f"disable leaver@{DOMAIN}: gone from the directory", "synchronised")
         lacks(said, f"disable moved@{DOMAIN}", "synchronised")
-        for login, heard in {"new-name": "OK", "moved": "OK", "leaver": "AUTHENTICATIONFAILED"}.items():
+        for login, heard in {"new-name": "OK", "moved": "OK", "leaver": "AUTHENTICATIONFAILED", "expired": "AUTHENTICATIONFAILED"}.items():
             equal(inside.opens(f"{login}@{DOMAIN}"), heard, f"{login} afterwards")
 
 

@@ -178,4 +178,9 @@ async fn the_certificate_is_not_to_be_trusted() {
     let company = Company::new(&settings).await;
     accounts(&company, Says::TlsBroken).await;
     check(&company, Says::TlsBroken).await;
+    // The right authority, and the name of another server.
+    settings.ca_file = Some(slapd.ca());
+    settings.urls = vec![slapd.url().replace("127.0.0.1", "localhost")];
+    let company = Company::over(company.index.clone(), &settings);
+    check(&company, Says::TlsBroken).await;
 }

@@ -102,21 +102,28 @@ fn account(row: Row) -> Result<Account, Error> {
         pop3_retention,
         addressed,
     ) = row;
+    let whose = |error: Error| domain::named(&email, error);
+    let auth = auth_type(&auth).map_err(whose)?;
+    let quota = quota.map(|it| number(it, "quota")).transpose();
+    let quota = quota.map_err(whose)?;
+    let used = number(used, "used quota").map_err(whose)?;
+    let pop3_retention = pop3_retention.map(retention::read).transpose();
+    let pop3_retention = pop3_retention.map_err(whose)?;
     Ok(Account {
         id: AccountId(id),
         email,
         domain: DomainId(domain),
         password,
-        quota: quota.map(|it| number(it, "quota")).transpose()?,
-        used: number(used, "used quota")?,
-        auth: auth_type(&auth)?,
+        quota,
+        used,
+        auth,
         active,
         domain_active,
         version,
         last_login: last.map(|it| it.0),
         created: created.0,
         addressed: addressed.map_or(created.0, Timestamp),
-        pop3_retention: pop3_retention.map(retention::read).transpose()?,
+        pop3_retention,
     })
 }
 
@@ -247,15 +254,16 @@ pub(super) fn furnish(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// The same for an account of another program, which may have counted what it uses in its own way.
+/// The same for an account of another program, which may have counted what it uses in its own way, and knows nothing of the values that a removed
+/// account of this name had.
 pub(super) fn furnish_foreign(conn: &mut Conn, id: AccountId, now: Timestamp) -> Result<(), Fault> {
-    furnish(conn, id, now)?;
     run(
         conn,
-        "UPDATE virtual_users SET used_quota = 0 WHERE id = ?",
+        "UPDATE virtual_users SET used_quota = 0, \
+            last_uid_validity = (SELECT value FROM counter WHERE name = 'uid_validity') WHERE id = ?",
         &[Bind::Number(id.0)],
     )?;
-    Ok(())
+    furnish(conn, id, now)
 }
 
 pub(super) fn set_password(conn: &mut Conn, change: &SetPassword) -> Result<Outcome, Fault> {

@@ -32,12 +32,13 @@ type Row = (
 
 fn domain(row: Row) -> Result<Domain, Error> {
     let (id, name, transport, company, auth, ldap_base_dn, active, created) = row;
+    let auth = auth_type(&auth).map_err(|error| named(&name, error))?;
     Ok(Domain {
         id: DomainId(id),
         name,
         transport,
         company,
-        auth: auth_type(&auth)?,
+        auth,
         ldap_base_dn,
         active,
         created: created.0,
@@ -49,7 +50,17 @@ pub(super) fn auth_type(text: &str) -> Result<AuthType, Error> {
     match text {
         "ldap" => Ok(AuthType::Ldap),
         "local" => Ok(AuthType::Local),
-        _ => Err(Error::Corrupt(format!("auth type is {text:?}"))),
+        _ => Err(Error::Corrupt(format!(
+            "auth type is {text:?}, and can be \"ldap\" or \"local\""
+        ))),
+    }
+}
+
+/// Says whose row it is that makes no sense: tables that were taken over may hold anything.
+pub(super) fn named(whose: &str, error: Error) -> Error {
+    match error {
+        Error::Corrupt(what) => Error::Corrupt(format!("row of {whose}: {what}")),
+        other => other,
     }
 }
 

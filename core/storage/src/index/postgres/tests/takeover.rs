@@ -77,6 +77,40 @@ async fn a_database_that_is_there_is_taken_over() {
     one(&index, switched).await.unwrap();
 }
 
+/// Tables of others have no rule for what may stand in them: who looks for the row finds it by what is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_makes_no_sense_is_named() {
+    let database = shared().empty().await;
+    let before = BEFORE.replace("CREATE TYPE auth AS ENUM ('ldap', 'local');", "");
+    let before = before.replace(" auth DEFAULT", " varchar(20) DEFAULT");
+    shared().execute(&database, &before).await.unwrap();
+    let odd = "UPDATE virtual_users SET auth_source = 'kerberos' WHERE email = 'bob@other.test'";
+    shared().execute(&database, odd).await.unwrap();
+    let url = shared().url(&database);
+    let index = PostgresIndex::open(&settings(&url)).await.unwrap();
+    let said = index.accounts(None).await.unwrap_err().to_string();
+    assert!(
+        said.contains("bob@other.test") && said.contains("kerberos"),
+        "{said}"
+    );
+    assert!(index.account("ada@old.test").await.unwrap().is_some());
+    let odd =
+        "UPDATE virtual_users SET auth_source = 'local', quota = -1 WHERE email = 'bob@other.test'";
+    shared().execute(&database, odd).await.unwrap();
+    let said = index.accounts(None).await.unwrap_err().to_string();
+    assert!(
+        said.contains("bob@other.test") && said.contains("quota"),
+        "{said}"
+    );
+    let odd = "UPDATE domains SET auth_type = 'pam' WHERE domain_name = 'other.test'";
+    shared().execute(&database, odd).await.unwrap();
+    let said = index.domains().await.unwrap_err().to_string();
+    assert!(
+        said.contains("other.test") && said.contains("pam"),
+        "{said}"
+    );
+}
+
 /// One that cannot hold every name is refused before anything is made in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_another_encoding_is_refused() {
@@ -161,6 +195,16 @@ async fn inserted_accounts_work_at_their_first_use() {
         let usage = hosts[0].usage(*account).await.unwrap().unwrap();
         assert_eq!((n, usage.used), (n, 0));
         assert_eq!(hosts[0].subscriptions(*account).await.unwrap().len(), 6);
+    }
+    // Its name may be that of somebody who was here before, with mailboxes that clients remember.
+    let before = "UPDATE counter SET value = 4200000000 WHERE name = 'uid_validity'";
+    shared().execute(&database, before).await.unwrap();
+    let again =
+        "INSERT INTO virtual_users (email, domain_id) SELECT 'again@old.test', id FROM domains";
+    shared().execute(&database, again).await.unwrap();
+    let found = hosts[0].account("again@old.test").await.unwrap().unwrap();
+    for mailbox in hosts[0].mailboxes(found.id).await.unwrap() {
+        assert!(mailbox.uid_validity.0 > 4_200_000_000, "{mailbox:?}");
     }
     // It is an account like any other.
     let home = Home {
