@@ -126,7 +126,10 @@ def check_copy(server):
     there = target(server, "there")
     command = [lib.binary(), "copy", "--from", server.config, "--to", there]
     lib.kill_until_done(command, lib.environment(server.dir), "copy", 5)
-    contains(copy(server.config, there, code=1), "holds other data", "a target in use")
+    # Whoever does not know that it has come to its end is told so.
+    again = json.loads(copy(server.config, there, "--json"))
+    equal((again["before"], again["octets"]), (again["messages"] + again["deleted"], 0), "the same copy once more")
+    contains(copy(there, server.config, code=1), "holds other data", "a target of somebody else")
     contains(copy(there, there, code=1), "the same database", "onto itself")
     wanted = seen(server.config, server.folder("seen-first"), accounts)
     equal(len(deleted(server.config, accounts[0])), 1 + 116 + 2 + 7, "deleted messages")
@@ -154,6 +157,9 @@ def check_copy(server):
     after = sorted(ada.messages())
     equal(after[:-1], before, "UIDs")
     true(after[-1] > before[-1], "the next UID")
+    server.stop()
+    contains(copy(there, server.config, code=1), "holds other data", "a target that has served since")
+    server.start()
 
 
 lib.main(__file__, globals())

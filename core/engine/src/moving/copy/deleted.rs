@@ -12,7 +12,8 @@ use postrider_storage::index::{
     Outcome, PlaceExpunged, PlacedExpunged, Recoverable, Timestamp, Uid,
 };
 
-use super::{Begun, Copy, CopyError, CopyReport, Run};
+use super::claim::Begun;
+use super::{Copy, CopyError, CopyReport, Run};
 
 /// Messages that come together.
 const PAGE: u32 = 100;

@@ -4,7 +4,8 @@
 //!
 //! The server that is copied from must not run, and while one does nothing is begun ([`Index::is_served`]); what changes all the same is noticed at the
 //! end, and then the copy is not good. The target holds
-//! nothing, or what an earlier run of the same copy left; a lease in its index says which. At the end both are read and compared.
+//! nothing, or what an earlier run of the same copy left; a lease in its index says which. At the end both are read and compared. A run behind
+//! the end, as after one that was killed before it could say that it had come there, compares once more and does nothing else.
 //!
 //! Not copied: deleted mail whose time has come on either side, mail of users that were removed, bodies that no message names, and what a directory
 //! will say again at its next synchronisation.
@@ -15,6 +16,7 @@
 
 mod account;
 mod body;
+mod claim;
 mod deleted;
 #[cfg(test)]
 mod tests;
@@ -25,11 +27,12 @@ use std::time::Duration;
 
 use postrider_storage::Error;
 use postrider_storage::index::{
-    AddAlias, AddDomain, Change, Index, Outcome, SetDomainActive, TakeLease, Timestamp,
+    AddAlias, AddDomain, Change, Index, Outcome, SetDomainActive, Timestamp,
 };
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use self::claim::Begun;
 use super::Watch;
 use crate::blob::BlobPool;
 use crate::clock;
@@ -40,10 +43,6 @@ const AT_ONCE: usize = 16;
 const IN_FLIGHT: u32 = 128 << 20;
 /// How long a store may take for a body.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The lease that says which copy a target belongs to.
-const LEASE: &str = "copy";
-/// A thousand years, in microseconds.
-const LONG: i64 = 1_000 * 365 * 86_400_000_000;
 
 /// An index and its store.
 #[derive(Clone)]
@@ -54,13 +53,6 @@ pub struct Site {
     pub blobs: BlobPool,
     /// How long deleted mail can be brought back there.
     pub retention: Duration,
-}
-
-/// Whether this run is the first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Begun {
-    Now,
-    Before,
 }
 
 /// What one run goes by.
@@ -143,8 +135,11 @@ impl Copy {
                 return Err(CopyError::Served(what));
             }
         }
-        let begun = self.claim().await?;
         let since = self.since();
+        let begun = self.claim().await?;
+        if begun == Begun::Ended {
+            return self.compare_once_more(since).await;
+        }
         let run = Run {
             watch,
             begun,
@@ -176,28 +171,20 @@ impl Copy {
             }
         }
         self.verify(since, &mut report).await?;
-        // From now on it is a server of its own.
-        self.lease(self.holder.clone(), clock::now()).await?;
+        self.end().await?;
         Ok(report)
     }
 
-    /// Whether a copy into this index was begun and has not come to its end: nobody else changes it meanwhile.
-    ///
-    /// # Errors
-    /// Those of the index.
-    pub async fn goes_on_into(index: &dyn Index) -> Result<bool, Error> {
-        // Somebody who cannot hold it learns whether anybody does.
-        let lease = TakeLease {
-            name: LEASE.to_owned(),
-            holder: "nobody".to_owned(),
-            until: Timestamp(0),
-            now: clock::now(),
-        };
-        match index.apply(vec![Change::TakeLease(lease)]).await.pop() {
-            Some(Err(Error::Exists("lease"))) => Ok(true),
-            Some(Err(error)) => Err(error),
-            _ => Ok(false),
+    /// Behind the end: what is there may be the copy, or a server that has worked since.
+    async fn compare_once_more(&self, since: Timestamp) -> Result<CopyReport, CopyError> {
+        let mut report = CopyReport::default();
+        match self.verify(since, &mut report).await {
+            Ok(()) => {}
+            Err(CopyError::Differs(_)) => return Err(CopyError::Occupied),
+            Err(error) => return Err(error),
         }
+        report.before = report.messages + report.deleted;
+        Ok(report)
     }
 
     /// What was deleted before is kept no longer, on one of the sides.
@@ -205,35 +192,6 @@ impl Copy {
         let kept = self.from.retention.min(self.to.retention).as_micros();
         let kept = i64::try_from(kept).unwrap_or(i64::MAX);
         Timestamp(clock::now().0.saturating_sub(kept))
-    }
-
-    /// Takes an empty target, or one that an earlier run took.
-    async fn claim(&self) -> Result<Begun, CopyError> {
-        let index = &self.to.index;
-        let empty = index.domains().await?.is_empty() && index.accounts(None).await?.is_empty();
-        let until = Timestamp(clock::now().0.saturating_add(LONG));
-        if !empty && !Self::goes_on_into(index.as_ref()).await? {
-            return Err(CopyError::Occupied);
-        }
-        self.lease(self.holder.clone(), until).await?;
-        Ok(match empty {
-            true => Begun::Now,
-            false => Begun::Before,
-        })
-    }
-
-    async fn lease(&self, holder: String, until: Timestamp) -> Result<(), CopyError> {
-        let lease = TakeLease {
-            name: LEASE.to_owned(),
-            holder,
-            until,
-            now: clock::now(),
-        };
-        match self.change(Change::TakeLease(lease)).await {
-            Ok(_) => Ok(()),
-            Err(Error::Exists("lease")) => Err(CopyError::Other),
-            Err(error) => Err(error.into()),
-        }
     }
 
     async fn domains(&self) -> Result<(), CopyError> {

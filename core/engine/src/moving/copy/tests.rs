@@ -366,6 +366,28 @@ async fn whatever_fails_nothing_is_lost_or_doubled() {
 }
 
 #[tokio::test]
+async fn a_run_behind_the_end_compares_and_leaves_a_server_alone() {
+    let (from, to) = (Side::filled(3).await, Side::new());
+    let first = from.to(&to).run(&Unwatched).await.unwrap();
+    let again = from.to(&to).run(&Unwatched).await.unwrap();
+    let compared = CopyReport {
+        before: first.messages + first.deleted,
+        octets: 0,
+        ..first
+    };
+    assert_eq!(again, compared);
+    assert!(!Copy::goes_on_into(to.index.as_ref()).await.unwrap());
+    // Neither somebody else's copy, nor this one once a server has worked there, nor one into what is no copy at all.
+    let occupied = |it| matches!(it, Err(CopyError::Occupied));
+    let other = Copy::new(from.site(), to.site(), "elsewhere");
+    assert!(occupied(other.run(&Unwatched).await));
+    to.append(INBOX, "new", &[]).await;
+    assert!(occupied(from.to(&to).run(&Unwatched).await));
+    assert!(occupied(to.to(&from).run(&Unwatched).await));
+    to.agrees().await;
+}
+
+#[tokio::test]
 async fn a_body_whose_time_came_between_two_runs_is_found_by_the_reaper() {
     let (from, mut to) = (Side::filled(99).await, Side::new());
     // Behind the first page of what was deleted: one is left.
