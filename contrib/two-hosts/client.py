@@ -82,7 +82,8 @@ def show(orders):
         imap = Imap(orders, user)
         _, found = imap.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT RECEIVED)])")
         headers = [it[1].decode() for it in found if isinstance(it, tuple)]
-        for header in headers:
+        # What has just come, not the load before it.
+        for header in headers[-2:]:
             if orders["client"] not in header:
                 raise SystemExit(f"no trace of the client's address in {header}")
             by = re.search(r"by (\S+)", header)
