@@ -236,16 +236,18 @@ sync_page = 500
         ldap(one, "ldapmodify", url, *who, input=f"dn: CN=renamed,CN=Users,DC=ad,DC=test\nchangetype: modify\nreplace: mail\nmail: new-name@{DOMAIN}\n")
         ldap(one, "ldapmodify", url, *who, input="dn: CN=moved,CN=Users,DC=ad,DC=test\nchangetype: modrdn\nnewrdn: CN=elsewhere\ndeleteoldrdn: 1\n")
         one.run("samba-tool", "user", "delete", "leaver")
-        # The day of the first landing on the moon.
-        ldap(one, "ldapmodify", url, *who, input="dn: CN=expired,CN=Users,DC=ad,DC=test\nchangetype: modify\nreplace: accountExpires\naccountExpires: 116303292000000000\n")
         # It refers whoever searches its root to its parts without people, which hinders nobody from being gone.
         said = inside.control("ldap", "sync")
-        contains(said, f"disable expired@{DOMAIN}: expired by accountExpires", "synchronised")
         contains(said, f"rename renamed@{DOMAIN} to new-name@{DOMAIN}", "synchronised")
         contains(said, f"disable leaver@{DOMAIN}: gone from the directory", "synchronised")
         lacks(said, f"disable moved@{DOMAIN}", "synchronised")
-        for login, heard in {"new-name": "OK", "moved": "OK", "leaver": "AUTHENTICATIONFAILED", "expired": "AUTHENTICATIONFAILED"}.items():
+        for login, heard in {"new-name": "OK", "moved": "OK", "leaver": "AUTHENTICATIONFAILED"}.items():
             equal(inside.opens(f"{login}@{DOMAIN}"), heard, f"{login} afterwards")
+        # The day of the first landing on the moon.
+        ldap(one, "ldapmodify", url, *who, input="dn: CN=expired,CN=Users,DC=ad,DC=test\nchangetype: modify\nreplace: accountExpires\naccountExpires: 116303292000000000\n")
+        contains(inside.control("ldap", "sync"), f"disable expired@{DOMAIN}: expired by accountExpires", "synchronised")
+        equal(inside.opens(f"expired@{DOMAIN}"), "AUTHENTICATIONFAILED", "who has expired")
+        contains(inside.why(f"expired@{DOMAIN}"), "ldap: denied, the entry has expired", "log of who has expired")
 
 
 if __name__ == "__main__":
