@@ -134,7 +134,7 @@ pub enum ExpungedFrom {
         /// When it went.
         deleted: Timestamp,
     },
-    /// In one that is gone, and nobody noted its name.
+    /// In one that is gone, and nobody noted its name, nor those of its keywords.
     Unknown,
 }
 

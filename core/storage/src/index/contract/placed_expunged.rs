@@ -193,7 +193,11 @@ async fn mailboxes_that_are_gone_come_with_their_names(home: Home) {
 
 async fn nobody_needs_to_know_where_they_were(home: Home) {
     let unknown = ExpungedFrom::Unknown;
-    let two = || vec![gone(1, "a"), gone(2, "b")];
+    let with_keywords = PlacedExpunged {
+        keywords: keywords(&["lost"]),
+        ..gone(2, "b")
+    };
+    let two = || vec![gone(1, "a"), with_keywords.clone()];
     let placed = home.bring_expunged(&unknown, two()).await;
     assert_eq!(placed, Ok(vec![Some(Uid(1)), Some(Uid(2))]));
     // The same UID of another body, or of another time, was in another mailbox.
@@ -211,7 +215,11 @@ async fn nobody_needs_to_know_where_they_were(home: Home) {
     assert_eq!(again, Ok(vec![None, None]));
     let found = home.recoverable().await;
     assert_eq!(found.len(), 4);
-    assert!(found.iter().all(|it| it.name.is_none() && !it.there));
+    assert!(
+        found
+            .iter()
+            .all(|it| it.name.is_none() && !it.there && it.keywords.is_empty())
+    );
     let from = found[0].mailbox;
     let back = home.restore(from, &[Uid(1)], home.inbox).await;
     assert_eq!(back.expect("room").from, [Uid(1)]);
@@ -375,6 +383,12 @@ async fn all_or_none(home: Home) {
     let stolen = vec![gone(1, "mine"), gone(2, "his")];
     let refused = home.bring_expunged(&inbox, stolen).await;
     assert_eq!(refused, Err(Error::Exists("blob")));
+    let mut other = gone(2, "twice");
+    other.blob.size += 1;
+    let refused = home
+        .bring_expunged(&inbox, vec![gone(1, "twice"), other])
+        .await;
+    assert_eq!(refused, Err(Error::Exists("blob")), "other octets");
     let refused = bob.bring_expunged(&inbox, vec![gone(1, "mine")]).await;
     assert_eq!(refused, Err(Error::NotFound("mailbox")), "not his");
     // A body that the store may delete is not named again (I2).

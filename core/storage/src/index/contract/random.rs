@@ -4,10 +4,11 @@ use super::{NOW, body};
 use crate::index::{
     AccountId, AddAccounts, AddAlias, AddDomain, Alias, Append, AuthType, BlobId, Change,
     ClaimRecent, Copy, CopyMode, CreateMailbox, DeleteMailbox, Expunge, ExpungeMaildrop,
-    ExpungeWhich, Flags, Forget, Hold, HoldMaildrop, Index, Mailbox, MailboxId, MaildropBy, ModSeq,
-    NewAccount, Reap, RemoveAccount, RemoveAlias, RemoveDomain, RenameMailbox, Restore, Retention,
-    Retrieved, SetAccountActive, SetDomainActive, SetPassword, SetQuota, SetRetention, SpecialUse,
-    Store, StoreMode, Subscribe, Timestamp, TouchLogin, Uid,
+    ExpungeWhich, ExpungedFrom, Flags, Forget, Hold, HoldMaildrop, Index, Mailbox, MailboxId,
+    MaildropBy, ModSeq, NewAccount, PlaceExpunged, PlacedExpunged, Reap, RemoveAccount,
+    RemoveAlias, RemoveDomain, RenameMailbox, Restore, Retention, Retrieved, SetAccountActive,
+    SetDomainActive, SetPassword, SetQuota, SetRetention, SpecialUse, Store, StoreMode, Subscribe,
+    Timestamp, TouchLogin, Uid,
 };
 
 /// Applies random changes to a model and to another index, and compares what they answer and hold.
@@ -85,6 +86,20 @@ impl Dice {
 
     fn uids(&mut self) -> Vec<Uid> {
         (1..12).filter(|_| self.once_in(2)).map(Uid).collect()
+    }
+
+    fn gone(&mut self, now: Timestamp) -> Vec<PlacedExpunged> {
+        let uids = self.uids().into_iter().take(3);
+        let message = |uid| PlacedExpunged {
+            uid,
+            modseq: ModSeq(1 + self.below(4)),
+            blob: body(&format!("r{}", self.below(200)), 50),
+            flags: self.flags(),
+            keywords: self.keywords(),
+            internal_date: now,
+            expunged: self.of(&[NOW, now]),
+        };
+        uids.map(message).collect()
     }
 
     fn flags(&mut self) -> Flags {
@@ -247,7 +262,19 @@ async fn random(model: &dyn Index, dice: &mut Dice) -> Change {
             internal_date: now,
             now,
         }),
-        56..=68 => Change::Store(Store {
+        56..=57 => {
+            let gone = ExpungedFrom::Gone {
+                name: dice.of(&["a", "b"]).to_owned(),
+                deleted: dice.of(&[NOW, now]),
+            };
+            let there = ExpungedFrom::There(mailbox);
+            Change::PlaceExpunged(PlaceExpunged {
+                account,
+                from: dice.of(&[there, gone, ExpungedFrom::Unknown]),
+                messages: dice.gone(now),
+            })
+        }
+        58..=68 => Change::Store(Store {
             mailbox,
             uids: dice.uids(),
             mode: dice.of(&[StoreMode::Add, StoreMode::Remove, StoreMode::Replace]),
@@ -330,6 +357,8 @@ async fn compare(model: &dyn Index, other: &dyn Index, place: &str) {
         equal!("subscriptions", subscriptions(account.id)).expect("reads work");
         let first = (MailboxId(0), Uid(0));
         equal!("recoverable", recoverable(account.id, first, 1_000)).expect("reads work");
+        let now = Timestamp(NOW.0 + 20_000_000);
+        equal!("recoverable since", recoverable_count(account.id, now)).expect("reads work");
         for mailbox in mailboxes {
             equal!("mailbox by name", mailbox(account.id, &mailbox.name)).expect("reads work");
             compare_mailbox(model, other, &mailbox, place).await;

@@ -128,13 +128,15 @@ impl State {
             };
             self.blobs.insert(blob, body);
         }
-        let mut unnamed = Vec::new();
         let names = match (self.mailboxes.get_mut(&id), self.gone.get_mut(&id)) {
-            (Some(folder), _) => &mut folder.keywords,
-            (None, Some(gone)) => &mut gone.keywords,
-            (None, None) => &mut unnamed,
+            (Some(folder), _) => Some(&mut folder.keywords),
+            (None, Some(gone)) => Some(&mut gone.keywords),
+            (None, None) => None,
         };
-        let keywords = check::keywords(names, &from.keywords, check::Unknown::Add)?;
+        let keywords = match names {
+            Some(names) => check::keywords(names, &from.keywords, check::Unknown::Add)?,
+            None => Flags(0),
+        };
         let gone = Gone {
             modseq: from.modseq.0,
             recoverable: true,

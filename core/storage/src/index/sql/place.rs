@@ -160,13 +160,7 @@ pub(super) fn messages(conn: &mut Conn, change: &PlaceMessages) -> Result<Outcom
         let flags = (from.flags.0 & Flags::SYSTEM.0) | keywords.0;
         if let Some((_, at)) = bodies.last_mut().filter(|_| body.is_none()) {
             *at = uid;
-            let born = Known {
-                account: change.account.0,
-                size,
-                sha256: from.blob.sha256.to_vec(),
-                birth_mailbox: found.id.0,
-                doomed: false,
-            };
+            let born = Known::born(change.account, found.id, &from.blob, size);
             known.insert(from.blob.key.as_str().to_owned(), born);
         }
         rows.push(Row {
@@ -197,6 +191,17 @@ pub(super) fn messages(conn: &mut Conn, change: &PlaceMessages) -> Result<Outcom
 }
 
 impl Known {
+    /// What is known of a body that will be written.
+    pub(super) fn born(account: AccountId, mailbox: MailboxId, blob: &NewBlob, size: i64) -> Self {
+        Known {
+            account: account.0,
+            size,
+            sha256: blob.sha256.to_vec(),
+            birth_mailbox: mailbox.0,
+            doomed: false,
+        }
+    }
+
     /// Another account's body, or other octets, never come under a key (I6); a doomed one never comes back (I2).
     pub(super) fn fits(&self, account: AccountId, blob: &NewBlob, size: i64) -> Result<(), Error> {
         let same = self.account == account.0 && self.size == size && self.sha256 == blob.sha256;

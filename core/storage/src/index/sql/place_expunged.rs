@@ -11,7 +11,7 @@ use super::{
     Conn, account, append, counter,
     fault::Fault,
     mailbox,
-    place::{self, Born},
+    place::{self, Born, Known},
     restore,
     schema::expunged,
     sql::{self, Bind, rows},
@@ -38,6 +38,8 @@ struct Row<'a> {
     modseq: i64,
     keywords: i64,
     size: i64,
+    /// Its body is not here yet.
+    new: bool,
 }
 
 pub(super) fn place(conn: &mut Conn, change: &PlaceExpunged) -> Result<Outcome, Fault> {
@@ -45,7 +47,7 @@ pub(super) fn place(conn: &mut Conn, change: &PlaceExpunged) -> Result<Outcome, 
     account::existing(conn, change.account)?;
     let whence = whence(conn, change)?;
     let here = here(conn, change, &whence)?;
-    let known = place::known(conn, &keys(change.messages.iter()))?;
+    let mut known = place::known(conn, &keys(change.messages.iter()))?;
     let mut names = match &whence {
         Whence::There(mailbox) => mailbox::keywords(conn, mailbox)?,
         Whence::Noted(_, names) => names.clone(),
@@ -54,24 +56,33 @@ pub(super) fn place(conn: &mut Conn, change: &PlaceExpunged) -> Result<Outcome, 
     let before = names.len();
     let (mut coming, mut placed) = (Vec::new(), Vec::new());
     for from in &change.messages {
-        if let Whence::There(mailbox) = &whence {
-            check::went_from(mailbox, from)?;
-        }
         if here.has(from) {
             placed.push(None);
             continue;
         }
         let size = check::octets(from.blob.size)?;
-        if let Some(body) = known.get(from.blob.key.as_str()) {
-            body.fits(change.account, &from.blob, size)?;
+        let key = from.blob.key.as_str();
+        let body = known.get(key);
+        let new = body.is_none();
+        match body {
+            Some(body) => body.fits(change.account, &from.blob, size)?,
+            None => {
+                // Where it is born is not known yet, and nobody asks.
+                let born = Known::born(change.account, MailboxId(0), &from.blob, size);
+                known.insert(key.to_owned(), born);
+            }
         }
-        let keywords = check::keywords(&mut names, &from.keywords, check::Unknown::Add)?;
+        let keywords = match &change.from {
+            ExpungedFrom::Unknown => Flags(0),
+            _ => check::keywords(&mut names, &from.keywords, check::Unknown::Add)?,
+        };
         let modseq = i64::try_from(from.modseq.0).map_err(|_| Error::Invalid("not a MODSEQ"))?;
         coming.push(Row {
             from,
             modseq,
             keywords: keywords.0 as i64,
             size,
+            new,
         });
         placed.push(Some(from.uid));
     }
@@ -98,8 +109,7 @@ pub(super) fn place(conn: &mut Conn, change: &PlaceExpunged) -> Result<Outcome, 
             id
         }
     };
-    let is_new = |it: &&Row<'_>| !known.contains_key(it.from.blob.key.as_str());
-    write_bodies(conn, change, id, coming.iter().filter(is_new))?;
+    write_bodies(conn, change, id, &coming)?;
     write_rows(conn, change, id, &coming)?;
     Ok(Outcome::Placed(placed))
 }
@@ -108,6 +118,8 @@ fn whence(conn: &mut Conn, change: &PlaceExpunged) -> Result<Whence, Fault> {
     match &change.from {
         ExpungedFrom::There(id) => {
             let mailbox = mailbox::owned(conn, change.account, *id)?;
+            let mut all = change.messages.iter();
+            all.try_for_each(|it| check::went_from(&mailbox, it))?;
             Ok(Whence::There(mailbox))
         }
         ExpungedFrom::Gone { name, deleted } => {
@@ -179,25 +191,22 @@ fn keys<'a>(messages: impl Iterator<Item = &'a PlacedExpunged>) -> Vec<&'a str> 
     messages.map(|it| it.blob.key.as_str()).collect()
 }
 
-/// Writes the bodies that are new, each once, and what was read from them.
-fn write_bodies<'a>(
+/// Writes the bodies that are new, and what was read from them.
+fn write_bodies(
     conn: &mut Conn,
     change: &PlaceExpunged,
     mailbox: MailboxId,
-    new: impl Iterator<Item = &'a Row<'a>>,
+    coming: &[Row<'_>],
 ) -> Result<(), Fault> {
-    let (mut born, mut once) = (Vec::new(), HashSet::new());
-    for row in new {
-        let from = row.from;
-        if once.insert(from.blob.key.as_str()) {
-            born.push(Born {
-                blob: &from.blob,
-                size: row.size,
-                line_size: place::line_size(&from.blob)?,
-                uid: from.uid.0.into(),
-                modseq: row.modseq,
-            });
-        }
+    let mut born = Vec::new();
+    for row in coming.iter().filter(|it| it.new) {
+        born.push(Born {
+            blob: &row.from.blob,
+            size: row.size,
+            line_size: place::line_size(&row.from.blob)?,
+            uid: row.from.uid.0.into(),
+            modseq: row.modseq,
+        });
     }
     match born.is_empty() {
         true => Ok(()),

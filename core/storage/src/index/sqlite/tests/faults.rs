@@ -461,6 +461,19 @@ async fn plans() {
             "SELECT uid FROM expunged WHERE expunged_at < 5 ORDER BY expunged_at, account_id, mailbox_id, uid LIMIT 5",
             "expunged_time",
         ),
+        (
+            "SELECT e.uid FROM expunged e JOIN blob b ON b.id = e.blob_id \
+             WHERE e.account_id = 1 AND (e.mailbox_id, e.uid) > (1, 5) AND e.recoverable ORDER BY e.mailbox_id, e.uid LIMIT 5",
+            "SEARCH e USING PRIMARY KEY (account_id=?",
+        ),
+        (
+            "SELECT count(*) FROM expunged WHERE account_id = 1 AND expunged_at >= 5 AND recoverable",
+            "PRIMARY KEY (account_id=?)",
+        ),
+        (
+            "SELECT uid FROM expunged WHERE account_id = 1 AND mailbox_id = 1 AND uid IN (SELECT value FROM json_each('[]'))",
+            "PRIMARY KEY (account_id=? AND mailbox_id=? AND uid=?)",
+        ),
         ("SELECT 1 FROM message WHERE blob_id = 1", "message_blob"),
         (
             "SELECT 1 FROM expunged WHERE blob_id = 1 AND recoverable",
