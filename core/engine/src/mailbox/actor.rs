@@ -107,14 +107,7 @@ async fn forward(
         let changes = index.read(|index| index.changes(id, since)).await?;
         return Ok(known.apply(&convert::changes(changes)));
     }
-    let (changes, mailbox) = futures_util::try_join!(
-        index.read(|index| index.changes(id, ModSeq(0))),
-        index.read(|index| index.mailbox_by_id(id)),
-    )?;
-    let (changes, mailbox) = (
-        convert::changes(changes),
-        mailbox.ok_or(Error::NotFound("mailbox"))?,
-    );
-    let empty = Snapshot::empty(convert::uid_validity(mailbox.uid_validity));
-    Ok(empty.apply(&changes))
+    let all = index.read(|index| index.changes(id, ModSeq(0))).await?;
+    let empty = Snapshot::empty(convert::uid_validity(all.uid_validity));
+    Ok(empty.apply(&convert::changes(all)))
 }

@@ -15,7 +15,7 @@ pub fn entry(message: &storage::Message) -> Entry {
     Entry {
         uid: Uid(message.uid.0),
         size: u32::try_from(message.size).unwrap_or(u32::MAX),
-        modseq: ModSeq(message.modseq.0),
+        modseq: modseq(message.modseq),
         flags: Flags(message.flags.0),
         internal_date: seconds(message.internal_date),
     }
@@ -35,6 +35,11 @@ pub fn changes(changes: storage::MailboxChanges) -> Changes {
 /// UIDVALIDITY.
 pub fn uid_validity(uid_validity: storage::UidValidity) -> UidValidity {
     UidValidity(uid_validity.0)
+}
+
+/// A modification sequence.
+pub fn modseq(modseq: storage::ModSeq) -> ModSeq {
+    ModSeq(modseq.0)
 }
 
 /// UIDs for the index.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use postrider_protocol::imap::snapshot::Snapshot;
-use postrider_protocol::imap::types::Uid;
+use postrider_protocol::imap::types::{ModSeq, Uid};
 use postrider_protocol::message::Kept;
 use postrider_storage::Error;
 use postrider_storage::index::MailboxId;
@@ -236,6 +236,18 @@ impl Joined {
         }
     }
 
+    /// Sees to it that the mailbox is known with everything up to a change, which another process may have made: its notice may be on its
+    /// way still.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub async fn reach(&self, change: ModSeq) -> Result<(), Error> {
+        if self.snapshot().await?.highest_modseq() < change {
+            self.changed().await?;
+        }
+        Ok(())
+    }
+
     /// Asks the next actor of the mailbox.
     async fn again(&self) -> Result<Arc<Snapshot>, Error> {
         let handle = self.mailboxes.handle(self.id).await?;
@@ -271,8 +283,10 @@ fn unavailable(error: AskError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use postrider_storage::blob::BlobKey;
     use postrider_storage::index::{
-        AddAccounts, AddDomain, AuthType, Change, INBOX, Index, MemoryIndex, NewAccount, Timestamp,
+        AccountId, AddAccounts, AddDomain, Append, AuthType, Change, INBOX, Index, MemoryIndex,
+        NewAccount, NewBlob, Outcome, Timestamp,
     };
 
     use super::*;
@@ -384,6 +398,38 @@ mod tests {
         handle.ended().await;
         assert_eq!(mailboxes.shared.len(), 0);
         assert_eq!(mailboxes.held.load(Ordering::SeqCst), 0);
+    }
+
+    /// What another process committed is seen by who knows of it, before its notice comes.
+    #[actix_rt::test]
+    async fn a_mailbox_reaches_a_change_that_nobody_told_of() {
+        let (mailboxes, id) = open().await;
+        let joined = mailboxes.join(id, Signals::default()).await.expect("joins");
+        let append = Append {
+            account: AccountId(1),
+            mailbox: id,
+            blob: NewBlob {
+                key: BlobKey::parse("a.test/ada/Maildir/cur/m1").expect("a key"),
+                size: 10,
+                line_size: 10,
+                sha256: [0; 32],
+                summary: Vec::new(),
+            },
+            flags: Default::default(),
+            keywords: Vec::new(),
+            internal_date: NOW,
+            now: NOW,
+        };
+        let appended = mailboxes.index.change(Change::Append(append)).await;
+        let Ok(Outcome::Appended(appended)) = appended else {
+            panic!("not appended: {appended:?}");
+        };
+        assert_eq!(joined.snapshot().await.expect("what it knew").count(), 0);
+        joined
+            .reach(ModSeq(appended.modseq.0))
+            .await
+            .expect("looks");
+        assert_eq!(joined.snapshot().await.expect("all of it").count(), 1);
     }
 
     #[actix_rt::test]

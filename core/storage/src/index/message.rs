@@ -1,6 +1,6 @@
 //! Messages of a mailbox.
 
-use super::{BlobId, MailboxId, ModSeq, Timestamp, Uid};
+use super::{BlobId, MailboxId, ModSeq, Timestamp, Uid, UidValidity};
 use crate::blob::BlobKey;
 
 /// Keywords that a mailbox may know; the bits of [`Flags`] that are not system flags.
@@ -54,8 +54,10 @@ pub struct Message {
 }
 
 /// What changed in a mailbox after a modification sequence.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MailboxChanges {
+    /// UIDVALIDITY.
+    pub uid_validity: UidValidity,
     /// Highest modification sequence these changes lead to.
     pub highest_modseq: u64,
     /// UID of the next message.

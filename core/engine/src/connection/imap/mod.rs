@@ -12,7 +12,7 @@ use postrider_storage::index::{self as storage, Account, ClaimRecent, Mailbox};
 
 use super::asks::{Asks, Desk};
 use super::wire::Wire;
-use crate::mailbox::Joined;
+use crate::mailbox::{Joined, convert};
 
 /// Answers for one connection.
 pub(crate) struct ImapAsks {
@@ -102,6 +102,8 @@ impl ImapAsks {
             .mailboxes
             .join(mailbox.id, self.desk.signals.clone())
             .await?;
+        let seen = convert::modseq(mailbox.highest_modseq);
+        joined.reach(seen).await?;
         self.joined = Some(joined);
         self.unclaimed = mailbox.first_recent.0;
         self.reserved = None;

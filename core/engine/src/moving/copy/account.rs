@@ -157,8 +157,11 @@ impl Copy {
         watch: &dyn Watch,
         report: &mut CopyReport,
     ) -> Result<MailboxId, CopyError> {
-        let all = match mailbox.selectable {
-            true => self.from.index.changes(mailbox.id, ModSeq(0)).await?,
+        let (mut messages, keywords) = match mailbox.selectable {
+            true => {
+                let all = self.from.index.changes(mailbox.id, ModSeq(0)).await?;
+                (all.changed, all.keywords)
+            }
             false => Default::default(),
         };
         let begun = PlaceMailbox {
@@ -170,7 +173,7 @@ impl Copy {
             uid_next: Uid(1),
             highest_modseq: mailbox.highest_modseq,
             first_recent: Uid(1),
-            keywords: all.keywords.clone(),
+            keywords: keywords.clone(),
             created: mailbox.created,
         };
         let Outcome::Mailbox(to) = self.change(Change::PlaceMailbox(begun.clone())).await? else {
@@ -179,7 +182,7 @@ impl Copy {
         let here = self.to.index.mailbox_by_id(to).await?;
         let here = here.ok_or(Error::NotFound("mailbox"))?;
         let beside = Beside {
-            keywords: all.keywords,
+            keywords,
             retrieved: self
                 .from
                 .index
@@ -202,7 +205,6 @@ impl Copy {
                 .into_iter()
                 .collect(),
         };
-        let mut messages = all.changed;
         messages.sort_unstable_by_key(|it| it.uid);
         let missing = messages.split_off(messages.partition_point(|it| it.uid < here.uid_next));
         report.before += messages.len() as u64;

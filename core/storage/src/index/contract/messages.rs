@@ -58,6 +58,7 @@ async fn append(index: Arc<dyn Index>) {
         .expect("reads work");
     assert_eq!(all.keywords, ["$Forwarded", "work"]);
     assert_eq!((all.uid_next, all.highest_modseq), (3, second.modseq.0));
+    assert_eq!(all.uid_validity, before.uid_validity);
     assert_eq!(all.expunged, []);
     let message = all.changed[0];
     assert_eq!(

@@ -22,6 +22,7 @@ impl Folder {
                 .collect(),
         };
         MailboxChanges {
+            uid_validity: self.mailbox.uid_validity,
             highest_modseq: self.mailbox.highest_modseq.0,
             uid_next: self.mailbox.uid_next.0,
             changed: changed.copied().collect(),

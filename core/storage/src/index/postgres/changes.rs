@@ -4,15 +4,16 @@ use tokio_postgres::Row;
 
 use super::{
     fault::number,
-    look::{self, Look, Query, get},
+    look::{self, Ask, Look, get},
 };
 use crate::{
     Error,
-    index::{BlobId, Flags, MailboxChanges, MailboxId, Message, ModSeq, Timestamp, Uid},
+    index::{
+        BlobId, Flags, MailboxChanges, MailboxId, Message, ModSeq, Timestamp, Uid, UidValidity,
+    },
 };
 
-const MAILBOX: &str =
-    "SELECT uid_next, highest_modseq, vanished_floor FROM mailbox WHERE id = $1 AND selectable";
+const MAILBOX: &str = "SELECT uid_validity, uid_next, highest_modseq, vanished_floor FROM mailbox WHERE id = $1 AND selectable";
 const KEYWORDS: &str = "SELECT number, name FROM mailbox_keyword \
     WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1 ORDER BY number";
 /// Who was never changed and came when it was delivered says so by saying nothing.
@@ -27,13 +28,22 @@ const PRESENT: &str = "SELECT uid FROM message \
     WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1 \
     AND $2 < (SELECT vanished_floor FROM mailbox WHERE id = $1) ORDER BY uid";
 
+/// What the row of a mailbox says.
+#[derive(Debug)]
+struct State {
+    uid_validity: UidValidity,
+    uid_next: u32,
+    highest_modseq: u64,
+    /// How far the log of what went reaches back.
+    vanished_floor: i64,
+}
+
 /// As [`Index::changes`](crate::index::Index::changes).
 #[derive(Debug)]
 pub(super) struct Changes {
     id: MailboxId,
     since: i64,
-    /// UIDNEXT, HIGHESTMODSEQ, and how far the log of what went reaches back.
-    mailbox: Option<(u32, u64, i64)>,
+    mailbox: Option<State>,
     keywords: Vec<String>,
     changed: Vec<Message>,
     vanished: Vec<Uid>,
@@ -58,17 +68,21 @@ impl Changes {
 impl Look for Changes {
     type Found = MailboxChanges;
 
-    fn queries(&self) -> Vec<Query> {
+    fn asks(&self) -> Vec<Ask<'_>> {
         let of = || vec![look::number(self.id.0)];
         let of_since = || vec![look::number(self.id.0), look::number(self.since)];
         match self.since {
-            0 => vec![(MAILBOX, of()), (KEYWORDS, of()), (MESSAGES, of())],
+            0 => vec![
+                Ask::Planned(MAILBOX, of()),
+                Ask::Planned(KEYWORDS, of()),
+                Ask::Planned(MESSAGES, of()),
+            ],
             _ => vec![
-                (MAILBOX, of()),
-                (KEYWORDS, of()),
-                (CHANGED, of_since()),
-                (VANISHED, of_since()),
-                (PRESENT, of_since()),
+                Ask::Planned(MAILBOX, of()),
+                Ask::Planned(KEYWORDS, of()),
+                Ask::Planned(CHANGED, of_since()),
+                Ask::Planned(VANISHED, of_since()),
+                Ask::Planned(PRESENT, of_since()),
             ],
         }
     }
@@ -76,9 +90,12 @@ impl Look for Changes {
     fn row(&mut self, query: usize, row: Row) -> Result<(), Error> {
         match query {
             0 => {
-                let uid_next = number(get(&row, 0)?, "UIDNEXT")?;
-                let highest = number(get(&row, 1)?, "HIGHESTMODSEQ")?;
-                self.mailbox = Some((uid_next, highest, get(&row, 2)?));
+                self.mailbox = Some(State {
+                    uid_validity: UidValidity(number(get(&row, 0)?, "UIDVALIDITY")?),
+                    uid_next: number(get(&row, 1)?, "UIDNEXT")?,
+                    highest_modseq: number(get(&row, 2)?, "HIGHESTMODSEQ")?,
+                    vanished_floor: get(&row, 3)?,
+                });
             }
             1 => {
                 if usize::try_from(get::<i64>(&row, 0)?) != Ok(self.keywords.len()) {
@@ -94,20 +111,21 @@ impl Look for Changes {
     }
 
     fn found(self) -> Result<MailboxChanges, Error> {
-        let (uid_next, highest_modseq, floor) = self.mailbox.ok_or(Error::NotFound("mailbox"))?;
+        let mailbox = self.mailbox.ok_or(Error::NotFound("mailbox"))?;
         let expunged = match self.since {
             0 => Vec::new(),
-            since if since >= floor => self.vanished,
+            since if since >= mailbox.vanished_floor => self.vanished,
             _ => {
                 let mut present = self.present.into_iter().peekable();
-                let all = (1..uid_next).map(Uid);
+                let all = (1..mailbox.uid_next).map(Uid);
                 all.filter(|uid| present.next_if_eq(uid).is_none())
                     .collect()
             }
         };
         Ok(MailboxChanges {
-            highest_modseq,
-            uid_next,
+            uid_validity: mailbox.uid_validity,
+            highest_modseq: mailbox.highest_modseq,
+            uid_next: mailbox.uid_next,
             changed: self.changed,
             expunged,
             keywords: self.keywords,

@@ -1,8 +1,8 @@
 //! A connection as Diesel uses it, over the client of `tokio-postgres`.
 //!
-//! Statements are unnamed: a pooler that gives each transaction another connection (pgbouncer) never meets a name it does not know, no
-//! plan outlives the schema it was made for, and one statement is one way to the server and back. What needs no answer goes ahead of the
-//! next statement in the same write, so that `BEGIN`, settings and locks cost no way of their own.
+//! Statements are unnamed, but for the few that servers keep (`kept`): a pooler that gives each transaction another connection (pgbouncer)
+//! never meets a name it does not know, no plan outlives the schema it was made for, and one statement is one way to the server and back.
+//! What needs no answer goes ahead of the next statement in the same write, so that `BEGIN`, settings and locks cost no way of their own.
 //!
 //! Used from threads that may block; the connection itself is driven by the runtime that made it.
 //!
@@ -31,7 +31,11 @@ use tokio_postgres::{
     types::{IsNull, Kind, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
-use super::row::{PgRow, Rows};
+use super::{
+    kept::{self, Kept},
+    look::{self, Ask},
+    row::{PgRow, Rows},
+};
 
 /// OIDs of `text` and `timestamp`: the server takes what such a value is from its place, where it may be an enum or have a time zone.
 const FROM_THEIR_PLACE: [u32; 2] = [25, 1114];
@@ -65,6 +69,8 @@ pub(super) struct Conn {
     /// How long a statement may take here before the connection counts as lost.
     patience: Duration,
     ahead: Vec<Ahead>,
+    /// What its server was told to keep.
+    kept: Vec<Kept>,
     cause: Option<Cause>,
     transactions: AnsiTransactionManager,
     instrumentation: Option<Box<dyn Instrumentation>>,
@@ -77,6 +83,7 @@ impl Conn {
             runtime,
             patience,
             ahead: Vec::new(),
+            kept: Vec::new(),
             cause: None,
             transactions: AnsiTransactionManager::default(),
             instrumentation: None,
@@ -176,6 +183,21 @@ impl Conn {
         &self.client
     }
 
+    /// What is to be sent for an ask; the server is told ahead what it is to keep, if servers keep anything.
+    pub(super) fn query(&mut self, ask: Ask<'_>, keeps: bool) -> look::Query {
+        match ask {
+            Ask::Planned(text, values) => (text.into(), values),
+            Ask::Kept(kept, parameters) if keeps => {
+                if !self.kept.iter().any(|it| it.is(&kept)) {
+                    self.send_ahead(&kept.prepare(&parameters));
+                    self.kept.push(kept);
+                }
+                (kept.execute(&parameters).into(), Vec::new())
+            }
+            Ask::Kept(kept, parameters) => kept.planned(&parameters),
+        }
+    }
+
     /// What goes ahead of the next statement, for who sends it.
     pub(super) fn take_ahead(&mut self) -> Vec<Ahead> {
         std::mem::take(&mut self.ahead)
@@ -269,6 +291,8 @@ fn cause(error: &PgError) -> Cause {
         return Cause::Lost;
     };
     match *code {
+        // What the server keeps is not asked for again.
+        _ if kept::refused(error) => Cause::Collision,
         SqlState::T_R_DEADLOCK_DETECTED
         | SqlState::T_R_SERIALIZATION_FAILURE
         | SqlState::UNIQUE_VIOLATION => Cause::Collision,

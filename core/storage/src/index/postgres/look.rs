@@ -6,7 +6,7 @@
 //! **Bounds.** A statement alone is cancelled at the server after `statement_timeout`; in a transaction the server sees to it itself.
 //! **On failure.** As any other read: again, where the connection was lost or the server took its side.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::{
@@ -18,12 +18,21 @@ use super::{
     apply::{self, Failed},
     conn::{Value, heard, send},
     fault::Fault,
+    kept::{self, Kept, Parameter},
     pool::{Lease, Pool},
 };
 use crate::Error;
 
 /// A statement and its parameters.
-pub(super) type Query = (&'static str, Vec<(Value, Type)>);
+pub(super) type Query = (Cow<'static, str>, Vec<(Value, Type)>);
+
+/// What is asked of a server.
+pub(super) enum Ask<'a> {
+    /// To be planned for its parameters.
+    Planned(&'static str, Vec<(Value, Type)>),
+    /// Planned once, whatever its parameters.
+    Kept(Kept, Vec<Parameter<'a>>),
+}
 
 /// What takes the rows of some statements for what they are.
 pub(super) trait Look: Send + 'static {
@@ -31,7 +40,7 @@ pub(super) trait Look: Send + 'static {
     type Found: Send + 'static;
 
     /// The statements.
-    fn queries(&self) -> Vec<Query>;
+    fn asks(&self) -> Vec<Ask<'_>>;
 
     /// Takes a row of the statement of this number; those of the first come first.
     fn row(&mut self, query: usize, row: Row) -> Result<(), Error>;
@@ -62,6 +71,11 @@ pub(super) async fn once<L: Look>(
         Some(begin) => conn.begin(&begin),
         None => conn.forget(),
     }
+    let queries = look
+        .asks()
+        .into_iter()
+        .map(|it| conn.query(it, pool.keeps()));
+    let queries: Vec<Query> = queries.collect();
     let (ahead, patience) = (conn.take_ahead(), conn.patience());
     let cancelled = match in_transaction {
         true => patience,
@@ -72,7 +86,7 @@ pub(super) async fn once<L: Look>(
         let token = client.cancel_token();
         let work = async {
             let sent = send(client, ahead).await;
-            let rows = rows(client, look);
+            let rows = rows(client, look, queries);
             if sent.is_empty() {
                 return rows.await;
             }
@@ -97,7 +111,12 @@ pub(super) async fn once<L: Look>(
     };
     let answer = match ended {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Fault::Database(lease.conn.failed(&error))),
+        Ok(Err(error)) => {
+            if kept::refused(&error) {
+                pool.keep_nothing();
+            }
+            Err(Fault::Database(lease.conn.failed(&error)))
+        }
         Err(_) => Err(Fault::Database(lease.conn.silent())),
     };
     let answer = match answer {
@@ -114,10 +133,14 @@ pub(super) async fn once<L: Look>(
 }
 
 /// Sends all statements, then takes their rows as they come.
-async fn rows<L: Look>(client: &Client, mut look: L) -> Result<Result<L::Found, Error>, PgError> {
-    let mut answers = Vec::new();
-    for (text, values) in look.queries() {
-        let mut answer = Box::pin(client.query_typed_raw(text, values));
+async fn rows<L: Look>(
+    client: &Client,
+    mut look: L,
+    queries: Vec<Query>,
+) -> Result<Result<L::Found, Error>, PgError> {
+    let mut answers = Vec::with_capacity(queries.len());
+    for (text, values) in queries {
+        let mut answer = Box::pin(async move { client.query_typed_raw(&text, values).await });
         // The first look sends it.
         let early = futures_util::poll!(&mut answer);
         answers.push((answer, early));
@@ -156,7 +179,12 @@ pub(super) fn numbers(values: Vec<i64>) -> (Value, Type) {
     (Box::new(values), Type::INT8_ARRAY)
 }
 
-/// A text as a parameter. The server takes none with NUL, and no row has one.
+/// A text as a parameter.
 pub(super) fn text(value: &str) -> (Value, Type) {
-    (Box::new(value.replace('\0', "\u{1}")), Type::TEXT)
+    (Box::new(without_nul(value)), Type::TEXT)
+}
+
+/// The server takes no text with NUL, and no row has one.
+pub(super) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{1}")
 }

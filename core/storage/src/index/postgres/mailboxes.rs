@@ -4,7 +4,8 @@ use tokio_postgres::Row;
 
 use super::{
     fault::number,
-    look::{self, Look, Query, get},
+    kept::{Kept, Parameter},
+    look::{self, Ask, Look, get},
     mailbox,
 };
 use crate::{
@@ -21,6 +22,10 @@ macro_rules! mailboxes {
         )
     };
 }
+
+const BY_ID: Kept = Kept::new(mailboxes!("id = $1"));
+const BY_NAME: Kept = Kept::new(mailboxes!("account_id = $1 AND name = $2"));
+const ALL: &str = mailboxes!("account_id = $1 ORDER BY name <> 'INBOX', name");
 
 /// Which mailboxes are wanted.
 #[derive(Clone, Debug)]
@@ -47,17 +52,14 @@ impl Mailboxes {
 impl Look for Mailboxes {
     type Found = Vec<Mailbox>;
 
-    fn queries(&self) -> Vec<Query> {
+    fn asks(&self) -> Vec<Ask<'_>> {
         vec![match &self.which {
-            Which::Id(id) => (mailboxes!("id = $1"), vec![look::number(id.0)]),
-            Which::Name(account, name) => (
-                mailboxes!("account_id = $1 AND name = $2"),
-                vec![look::number(account.0), look::text(name)],
+            Which::Id(id) => Ask::Kept(BY_ID, vec![Parameter::Number(id.0)]),
+            Which::Name(account, name) => Ask::Kept(
+                BY_NAME,
+                vec![Parameter::Number(account.0), Parameter::Text(name)],
             ),
-            Which::All(account) => (
-                mailboxes!("account_id = $1 ORDER BY name <> 'INBOX', name"),
-                vec![look::number(account.0)],
-            ),
+            Which::All(account) => Ask::Planned(ALL, vec![look::number(account.0)]),
         }]
     }
 

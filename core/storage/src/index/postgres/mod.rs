@@ -41,6 +41,7 @@ mod apply;
 mod changes;
 mod conn;
 mod generation;
+mod kept;
 mod lock;
 mod look;
 mod mailboxes;

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use super::{
     blob,
     fault::number,
-    look::{self, Look, Query, get},
+    look::{self, Ask, Look, get},
 };
 use crate::{
     Error,
@@ -90,14 +90,20 @@ impl Summaries {
 impl Look for Summaries {
     type Found = Vec<(Uid, Vec<u8>)>;
 
-    fn queries(&self) -> Vec<Query> {
+    fn asks(&self) -> Vec<Ask<'_>> {
         let id = || look::number(self.id.0);
         if let Some((first, last)) = self.range() {
             let values = || vec![id(), look::number(first), look::number(last)];
-            return vec![(RANGE, values()), (SUMMARIES_OF_RANGE, values())];
+            return vec![
+                Ask::Planned(RANGE, values()),
+                Ask::Planned(SUMMARIES_OF_RANGE, values()),
+            ];
         }
         let values = || vec![id(), list(&self.uids)];
-        vec![(LIST, values()), (SUMMARIES_OF_LIST, values())]
+        vec![
+            Ask::Planned(LIST, values()),
+            Ask::Planned(SUMMARIES_OF_LIST, values()),
+        ]
     }
 
     fn row(&mut self, query: usize, row: Row) -> Result<(), Error> {
@@ -140,8 +146,9 @@ impl Bodies {
 impl Look for Bodies {
     type Found = Vec<(Uid, BlobRef)>;
 
-    fn queries(&self) -> Vec<Query> {
-        vec![(BODIES, vec![look::number(self.id.0), list(&self.uids)])]
+    fn asks(&self) -> Vec<Ask<'_>> {
+        let values = vec![look::number(self.id.0), list(&self.uids)];
+        vec![Ask::Planned(BODIES, values)]
     }
 
     fn row(&mut self, _: usize, row: Row) -> Result<(), Error> {

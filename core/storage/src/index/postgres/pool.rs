@@ -6,7 +6,10 @@
 //! wait for what that one finds.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ pub(super) struct Pool {
     away: tokio::sync::Mutex<Option<(u32, Instant)>>,
     /// A connection came back.
     back: Notify,
+    /// Servers keep statements.
+    keeps: AtomicBool,
 }
 
 /// A connection for one transaction. It goes back if it is given back, and is closed otherwise.
@@ -79,6 +84,7 @@ impl Pool {
             idle: Mutex::default(),
             away: tokio::sync::Mutex::default(),
             back: Notify::new(),
+            keeps: AtomicBool::new(true),
         }))
     }
 
@@ -130,6 +136,16 @@ impl Pool {
     /// How connections are wrapped, for a word beside one of them.
     pub(super) fn tls(&self) -> MakeRustlsConnect {
         self.tls.clone()
+    }
+
+    /// Whether servers keep statements, as far as one knows.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
+    }
+
+    /// Somebody found out that they do not.
+    pub(super) fn keep_nothing(&self) {
+        self.keeps.store(false, Ordering::Relaxed);
     }
 
     fn kept(&self) -> Option<Conn> {

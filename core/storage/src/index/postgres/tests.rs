@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod kept;
 mod news;
 mod pooler;
 mod processes;

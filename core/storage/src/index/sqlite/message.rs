@@ -82,6 +82,7 @@ pub(super) fn changes(
     };
     let keywords = mailbox::keywords(conn, &mailbox)?;
     Ok(MailboxChanges {
+        uid_validity: mailbox.uid_validity,
         highest_modseq: mailbox.highest_modseq.0,
         uid_next: mailbox.uid_next.0,
         changed: rows.into_iter().map(read).collect::<Result<_, _>>()?,

@@ -119,6 +119,26 @@ async fn everything_works_through_a_pooler() {
     home.check().await;
 }
 
+/// Two programs tell one server to keep the same statement: both learn that it is not theirs alone, and neither is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_kept_behind_a_pooler() {
+    let pooler = Pooler::start().await;
+    let database = shared().database().await;
+    let open = async || PostgresIndex::open(&pooler.settings(&database)).await;
+    let (one, other) = (open().await.unwrap(), open().await.unwrap());
+    let home = Home::new(Arc::new(one.clone()), None).await;
+    // In turns, so that the pooler gives both the connection that was used last.
+    for _ in 0..20 {
+        let (mine, its) = (
+            one.mailbox_by_id(home.inbox).await,
+            other.mailbox_by_id(home.inbox).await,
+        );
+        assert_eq!(mine.unwrap().unwrap().id, home.inbox);
+        assert_eq!(its.unwrap().unwrap().account, home.account);
+    }
+    assert!(!one.pool.keeps() || !other.pool.keeps());
+}
+
 /// Who gave no way around the pooler finds out that nothing is heard, and asks instead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_news_the_generation_tells_of_others() {
