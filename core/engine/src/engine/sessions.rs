@@ -122,7 +122,8 @@ pub(super) async fn watch(services: Services, drain: Drain) {
                 News::Anything => services.mailboxes.notice_everywhere(),
             },
         }
-        look = tokio::time::Instant::now() + if news.is_some() { LOOK_FOR_LOST } else { LOOK };
+        let told = news.is_some() && !services.index.raw().is_deaf();
+        look = tokio::time::Instant::now() + if told { LOOK_FOR_LOST } else { LOOK };
         let now = match services.index.read(|index| index.generation()).await {
             Ok(now) => now,
             Err(error) => {

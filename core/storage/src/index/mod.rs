@@ -179,6 +179,10 @@ pub trait Index: Send + Sync + 'static {
     fn news(&self) -> Option<broadcast::Receiver<News>> {
         None
     }
+    /// Whether news that should come do not at present: who opens a mailbox has to look, and [`Index::generation`] to be asked more often.
+    fn is_deaf(&self) -> bool {
+        false
+    }
     /// The one clock of all hosts that share this index, for rights that end by themselves. None where one host has it to itself: its own
     /// clock does, and what its processes settle among themselves needs no place here.
     async fn shared_clock(&self) -> Result<Option<Timestamp>, Error> {

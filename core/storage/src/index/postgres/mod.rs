@@ -427,6 +427,10 @@ impl Index for PostgresIndex {
         Some(self.notices.subscribe())
     }
 
+    fn is_deaf(&self) -> bool {
+        !self.notices.hears()
+    }
+
     async fn shared_clock(&self) -> Result<Option<Timestamp>, Error> {
         self.read(generation::clock).await.map(Some)
     }

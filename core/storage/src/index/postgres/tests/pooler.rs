@@ -194,6 +194,7 @@ async fn a_server_behind_a_pooler_is_seen() {
 
     // Without a way around it by a row: from the start, again and again, and for a minute at most after the end.
     let server = PostgresIndex::open(&deaf).await.unwrap();
+    assert!(server.is_deaf());
     assert!(looks.is_served().await.unwrap());
     assert_eq!(shared().ask(&database, ROWS).await, "1");
     let end = "UPDATE lease SET until = 0";
