@@ -11,6 +11,7 @@ const FOLDERS: &[&str] = &[
     "bins",
     "contrib",
     "core",
+    "docs",
     "examples",
     "fuzz",
     "migrations",

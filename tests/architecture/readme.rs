@@ -7,6 +7,12 @@ const PAGES: &[&str] = &[
     "CHANGELOG.md",
     "core/LIMITS.md",
     "benches/README.md",
+    "docs/backup.md",
+    "docs/bucket.md",
+    "docs/directory.md",
+    "docs/moving.md",
+    "docs/postgresql.md",
+    "docs/services.md",
     "fuzz/README.md",
 ];
 

@@ -1,5 +1,5 @@
 """The units of contrib/systemd under systemd itself, as process 1 of a machine of its own: daemons on PostgreSQL, a bucket and a directory,
-installed as the README says it. Skipped where namespaces are not allowed."""
+installed as docs/services.md says it. Skipped where namespaces are not allowed."""
 
 import contextlib
 import functools
@@ -71,7 +71,7 @@ def write(one, path, text, mode=0o644):
 
 
 def install(one):
-    """As the README says it."""
+    """As docs/services.md says it."""
     for unit in UNITS.iterdir():
         if unit.suffix in {".service", ".socket"}:
             write(one, f"/etc/systemd/system/{unit.name}", unit.read_text())
@@ -224,7 +224,7 @@ def healthy(one):
 
 @told
 def check_ports_below_1024_by_capability(server):
-    """as the README installs them: mail goes in and out on PostgreSQL, bucket and directory; they may bind low ports and nothing else"""
+    """as the page on services installs them: mail goes in and out on PostgreSQL, bucket and directory; they may bind low ports and nothing else"""
     one = machine()
     one.run("systemctl", "enable", "--now", *units())
     ready(one)
