@@ -42,11 +42,6 @@ impl Shared {
         }
     }
 
-    /// Marks the snapshot as old: notices may have been lost. Sessions learn by themselves what that brings.
-    fn doubt(&self) {
-        self.noticed.fetch_add(1, Ordering::SeqCst);
-    }
-
     /// The snapshot, if no notice came since it was read.
     pub fn fresh(&self) -> Option<Arc<Snapshot>> {
         let noticed = self.noticed.load(Ordering::SeqCst);
@@ -183,9 +178,6 @@ impl Joined {
             mailboxes,
             place,
         };
-        if joined.index().raw().is_deaf() {
-            joined.place.shared.doubt();
-        }
         joined.snapshot().await?;
         Ok(joined)
     }

@@ -179,7 +179,7 @@ pub trait Index: Send + Sync + 'static {
     fn news(&self) -> Option<broadcast::Receiver<News>> {
         None
     }
-    /// Whether news that should come do not at present: who opens a mailbox has to look, and [`Index::generation`] to be asked more often.
+    /// Whether news that should come do not at present, so that [`Index::generation`] has to be asked more often.
     fn is_deaf(&self) -> bool {
         false
     }
