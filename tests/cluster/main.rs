@@ -7,13 +7,14 @@
 //! what it is asked and does not say so; the directory falls silent.
 //!
 //! The seed is printed. `CLUSTER_SEED` repeats its choices (not the machine's timing), `CLUSTER_ROUNDS` asks for more;
-//! `CLUSTER_FULL=1` lets the store stand still for a full minute.
+//! `CLUSTER_POINTS` for more writes after which a daemon dies, `all` for all of them; `CLUSTER_FULL=1` lets the store stand still for a full minute.
 
 #![allow(clippy::unwrap_used)]
 
 mod checking;
 mod directory;
 mod moving;
+mod points;
 mod pressure;
 mod rounds;
 mod site;

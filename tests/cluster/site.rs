@@ -41,6 +41,8 @@ pub struct Host {
     pub name: String,
     pub house: House,
     pub faults: Faults,
+    /// Those of its daemons that are started.
+    pub wanted: Vec<&'static str>,
     daemons: HashMap<&'static str, Daemon>,
 }
 
@@ -89,6 +91,7 @@ impl Site {
                 name: (*name).to_owned(),
                 house,
                 faults,
+                wanted: DAEMONS.to_vec(),
                 daemons: HashMap::new(),
             }
         });
@@ -151,12 +154,12 @@ impl Site {
         said.unwrap_or_else(|| panic!("not answered: {query}"))
     }
 
-    /// Starts every daemon that does not run; their names.
+    /// Starts every wanted daemon that does not run; their names.
     pub fn start_what_is_down(&mut self) -> Vec<String> {
         let mut started = Vec::new();
         for host in &mut self.hosts {
             let mut launched = Vec::new();
-            for name in DAEMONS {
+            for name in host.wanted.iter().copied() {
                 let runs = host.daemons.get_mut(name);
                 if runs.is_some_and(|it| it.ended(Duration::ZERO).is_none()) {
                     continue;

@@ -113,8 +113,13 @@ impl Ledger {
     /// Chooses one that may be gone from now on.
     pub fn doom(&self, account: Account, share: Share, choice: u64) -> Option<(u32, Letter)> {
         let (uid, letter) = self.choose(account, share, choice)?;
-        self.book().doomed.insert((account, uid));
+        self.dooms(account, uid);
         Some((uid, letter))
+    }
+
+    /// Notes that this one may be gone from now on.
+    pub fn dooms(&self, account: Account, uid: u32) {
+        self.book().doomed.insert((account, uid));
     }
 
     /// Notes that an expunge was answered with yes.

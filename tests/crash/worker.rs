@@ -34,15 +34,16 @@ impl Work {
     ];
 }
 
-struct Worker {
-    account: Account,
-    round: u64,
+/// Who does it.
+pub struct Worker {
+    pub account: Account,
+    pub round: u64,
     /// Of this worker's mailboxes.
-    number: u64,
-    manners: Manners,
-    random: Random,
-    ledger: Arc<Ledger>,
-    door: Door,
+    pub number: u64,
+    pub manners: Manners,
+    pub random: Random,
+    pub ledger: Arc<Ledger>,
+    pub door: Door,
 }
 
 /// Starts one. Its thread ends with what the server must not have said.
@@ -94,21 +95,40 @@ impl Worker {
         let Some((uid, _)) = ledger.doom(self.account, Share::Gardener, choice) else {
             return Ok(None);
         };
+        self.expunge_one(wire, uid)?;
+        Ok(Some(()))
+    }
+
+    /// A message that is doomed goes.
+    pub fn expunge_one(&self, wire: &mut Wire, uid: u32) -> Result<(), End> {
         wire.ok(&format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)"))?;
         wire.ok(&format!("UID EXPUNGE {uid}"))?;
-        ledger.expunged(self.account, uid);
-        Ok(Some(()))
+        self.ledger.expunged(self.account, uid);
+        Ok(())
     }
 
     fn carry(&mut self, wire: &mut Wire, shelf: usize) -> Result<Option<()>, End> {
         let (ledger, choice) = (&self.ledger, self.random.next());
-        let (verb, chosen) = match shelf {
-            0 => ("COPY", ledger.choose(self.account, Share::Stays, choice)),
-            _ => ("MOVE", ledger.doom(self.account, Share::Mover, choice)),
+        let chosen = match shelf {
+            0 => ledger.choose(self.account, Share::Stays, choice),
+            _ => ledger.doom(self.account, Share::Mover, choice),
         };
-        let Some((uid, letter)) = chosen else {
+        let Some(chosen) = chosen else {
             return Ok(None);
         };
+        self.carry_one(wire, shelf, chosen)?;
+        Ok(Some(()))
+    }
+
+    /// A message is copied, or one that is doomed is moved.
+    pub fn carry_one(
+        &self,
+        wire: &mut Wire,
+        shelf: usize,
+        (uid, letter): (u32, Letter),
+    ) -> Result<(), End> {
+        let verb = ["COPY", "MOVE"][shelf];
+        let ledger = &self.ledger;
         ledger.carry(shelf, self.account, (uid, letter));
         let command = format!("UID {verb} {uid} {}", SHELVES[shelf]);
         let (untagged, tagged) = wire.ok(&command)?;
@@ -118,7 +138,7 @@ impl Worker {
         });
         let told = told.ok_or_else(|| End::Wrong(format!("{command} was answered {tagged}")))?;
         ledger.carried(shelf, self.account, uid, told);
-        Ok(Some(()))
+        Ok(())
     }
 
     fn mark(&mut self, wire: &mut Wire) -> Result<Option<()>, End> {
@@ -127,14 +147,21 @@ impl Worker {
             return Ok(None);
         };
         let at = self.random.below(FLAGS.len() as u64) as usize;
-        ledger.flag(self.account, uid, 1 << at, false);
-        wire.ok(&format!("UID STORE {uid} +FLAGS.SILENT ({})", FLAGS[at]))?;
-        ledger.flag(self.account, uid, 1 << at, true);
+        self.mark_one(wire, uid, at)?;
         Ok(Some(()))
     }
 
+    /// A message gets a flag, by its place in [`FLAGS`].
+    pub fn mark_one(&self, wire: &mut Wire, uid: u32, at: usize) -> Result<(), End> {
+        let ledger = &self.ledger;
+        ledger.flag(self.account, uid, 1 << at, false);
+        wire.ok(&format!("UID STORE {uid} +FLAGS.SILENT ({})", FLAGS[at]))?;
+        ledger.flag(self.account, uid, 1 << at, true);
+        Ok(())
+    }
+
     /// A mailbox is made, gets a letter, another name, and mostly its end.
-    fn mailboxes(&mut self, wire: &mut Wire) -> Result<Option<()>, End> {
+    pub fn mailboxes(&mut self, wire: &mut Wire) -> Result<Option<()>, End> {
         self.number += 1;
         let (account, ledger) = (self.account, &self.ledger);
         let id = self.round * 1_000_000 + self.number;
@@ -165,36 +192,55 @@ impl Worker {
     /// Some messages a session; they are gone with the yes to QUIT, not before.
     fn pop3(&mut self, name: &str) -> Result<(), End> {
         while self.manners.goes_on() {
-            let mut wire = Wire::connect(self.door.port("pop3"))?;
-            wire.status("the connection")?;
-            wire.pop3(&format!("USER {name}"))?;
-            wire.pop3(&format!("PASS {PASSWORD}"))?;
-            let lines = wire.pop3_lines("UIDL")?;
+            let (mut wire, lines) = self.maildrop(name)?;
             let mut marked = Vec::new();
             while marked.len() < 3
                 && let choice = self.random.next()
                 && let Some((uid, _)) = self.ledger.doom(self.account, Share::Postman, choice)
             {
-                let (start, mut numbers) = (format!("{uid:08x}"), lines.iter());
-                let number = numbers.find_map(|line| {
-                    let (number, unique) = line.split_once(' ')?;
-                    unique.starts_with(&start).then_some(number)
-                });
-                let number = number.ok_or_else(|| {
-                    End::Wrong(format!(
-                        "{name}: UID {uid} is not in the maildrop: {lines:?}"
-                    ))
-                })?;
-                wire.pop3(&format!("DELE {number}"))?;
+                self.dele(&mut wire, &lines, uid)?;
                 marked.push(uid);
             }
-            wire.pop3("QUIT")?;
+            self.quit(&mut wire, &marked)?;
             if marked.is_empty() {
                 return Ok(());
             }
-            for uid in marked {
-                self.ledger.expunged(self.account, uid);
-            }
+        }
+        Ok(())
+    }
+
+    /// A POP3 session, and what it says to UIDL.
+    pub fn maildrop(&self, name: &str) -> Result<(Wire, Vec<String>), End> {
+        let mut wire = Wire::connect(self.door.port("pop3"))?;
+        wire.status("the connection")?;
+        wire.pop3(&format!("USER {name}"))?;
+        wire.pop3(&format!("PASS {PASSWORD}"))?;
+        let lines = wire.pop3_lines("UIDL")?;
+        Ok((wire, lines))
+    }
+
+    /// A message that is doomed is marked.
+    pub fn dele(&self, wire: &mut Wire, lines: &[String], uid: u32) -> Result<(), End> {
+        let (start, mut numbers) = (format!("{uid:08x}"), lines.iter());
+        let number = numbers.find_map(|line| {
+            let (number, unique) = line.split_once(' ')?;
+            unique.starts_with(&start).then_some(number)
+        });
+        let name = ACCOUNTS[self.account];
+        let number = number.ok_or_else(|| {
+            End::Wrong(format!(
+                "{name}: UID {uid} is not in the maildrop: {lines:?}"
+            ))
+        })?;
+        wire.pop3(&format!("DELE {number}"))?;
+        Ok(())
+    }
+
+    /// Those that were marked go.
+    pub fn quit(&self, wire: &mut Wire, marked: &[u32]) -> Result<(), End> {
+        wire.pop3("QUIT")?;
+        for uid in marked {
+            self.ledger.expunged(self.account, *uid);
         }
         Ok(())
     }

@@ -12,13 +12,13 @@ use crate::random::Random;
 use crate::wire::{End, Manners, Wire};
 
 /// One client and what it has to know.
-struct Writer {
-    round: u64,
-    writer: u64,
-    number: u64,
-    manners: Manners,
-    random: Random,
-    ledger: Arc<Ledger>,
+pub struct Writer {
+    pub round: u64,
+    pub writer: u64,
+    pub number: u64,
+    pub manners: Manners,
+    pub random: Random,
+    pub ledger: Arc<Ledger>,
 }
 
 /// Starts one; which protocol it speaks depends on its place. Its thread ends with what the server must not have said.
@@ -72,12 +72,7 @@ impl Writer {
         }
     }
 
-    fn envelope(
-        &mut self,
-        wire: &mut Wire,
-        letter: Letter,
-        recipients: &[usize],
-    ) -> Result<(), End> {
+    fn envelope(&self, wire: &mut Wire, letter: Letter, recipients: &[usize]) -> Result<(), End> {
         wire.smtp("MAIL FROM:<writer@elsewhere.test>", "250")?;
         for account in recipients {
             wire.smtp(&format!("RCPT TO:<{}>", ACCOUNTS[*account]), "250")?;
@@ -95,11 +90,22 @@ impl Writer {
         wire.smtp("EHLO client.elsewhere.test", "250")?;
         while self.manners.goes_on() {
             let (letter, recipients) = (self.letter(), self.recipients());
-            self.envelope(&mut wire, letter, &recipients)?;
-            wire.expect("the message", "250")?;
-            for account in recipients {
-                self.ledger.yes(account, letter, None);
-            }
+            self.by_smtp(&mut wire, letter, &recipients)?;
+        }
+        Ok(())
+    }
+
+    /// A letter that has one answer.
+    pub fn by_smtp(
+        &self,
+        wire: &mut Wire,
+        letter: Letter,
+        recipients: &[usize],
+    ) -> Result<(), End> {
+        self.envelope(wire, letter, recipients)?;
+        wire.expect("the message", "250")?;
+        for account in recipients {
+            self.ledger.yes(*account, letter, None);
         }
         Ok(())
     }
@@ -110,11 +116,22 @@ impl Writer {
         wire.smtp("LHLO client.elsewhere.test", "250")?;
         while self.manners.goes_on() {
             let (letter, recipients) = (self.letter(), self.recipients());
-            self.envelope(&mut wire, letter, &recipients)?;
-            for account in recipients {
-                wire.expect("the message", "250")?;
-                self.ledger.yes(account, letter, None);
-            }
+            self.by_lmtp(&mut wire, letter, &recipients)?;
+        }
+        Ok(())
+    }
+
+    /// A letter that has one for each recipient.
+    pub fn by_lmtp(
+        &self,
+        wire: &mut Wire,
+        letter: Letter,
+        recipients: &[usize],
+    ) -> Result<(), End> {
+        self.envelope(wire, letter, recipients)?;
+        for account in recipients {
+            wire.expect("the message", "250")?;
+            self.ledger.yes(*account, letter, None);
         }
         Ok(())
     }
