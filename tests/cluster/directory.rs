@@ -105,7 +105,7 @@ fn attack_32_a_directory_that_falls_silent_stops_nobody_else() {
     let local = |count: usize| {
         let logins = (0..count).map(|at| {
             let (said, took) = login(&site.door, ACCOUNTS[at % 2]);
-            assert!(said.is_ok(), "a local account: {said:?}\n{}", site.log());
+            assert!(said.is_ok(), "{}\n\na local account: {said:?}", site.log());
             took
         });
         let mut took: Vec<_> = logins.collect();
@@ -129,7 +129,7 @@ fn attack_32_a_directory_that_falls_silent_stops_nobody_else() {
         let longest = client
             .join()
             .unwrap()
-            .unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+            .unwrap_or_else(|why| panic!("{}\n\n{why}", site.log()));
         assert!(longest < PATIENCE, "a login took {longest:?}");
     }
     println!(

@@ -340,7 +340,7 @@ impl Scene {
     }
 
     fn failed(&self, why: &str) -> ! {
-        panic!("{why}\n\n{}", self.site.log());
+        panic!("{}\n\n{why}", self.site.log());
     }
 }
 

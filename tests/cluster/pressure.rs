@@ -273,7 +273,7 @@ fn attack_44_a_store_that_slows_stalls_or_refuses_under_full_load() {
     let threads = clients(&load, &site);
     let daemons = ["smtpd", "imapd"];
     takes(&load, 60, Duration::from_secs(120))
-        .unwrap_or_else(|| panic!("no mail is taken\n{}", site.log()));
+        .unwrap_or_else(|| panic!("{}\n\nno mail is taken", site.log()));
     let mut random = Random::new(crate::seed());
     let before: Vec<u64> = daemons.iter().map(|it| site.hosts[0].memory(it)).collect();
 
@@ -341,7 +341,7 @@ fn attack_44_a_store_that_slows_stalls_or_refuses_under_full_load() {
         }
         if fault == Fault::Stall {
             let taken = hurried.expect("it was tried");
-            let taken = taken.unwrap_or_else(|end| panic!("{end:?}\n{}", site.log()));
+            let taken = taken.unwrap_or_else(|end| panic!("{}\n\n{end:?}", site.log()));
             println!("a client that did not wait for its answer: {taken} octets went into sockets");
         }
         assert!(
@@ -365,7 +365,7 @@ fn attack_44_a_store_that_slows_stalls_or_refuses_under_full_load() {
         thread.join().unwrap();
     }
     let wrong = load.wrong.lock().unwrap();
-    assert!(wrong.is_empty(), "{wrong:?}\n{}", site.log());
+    assert!(wrong.is_empty(), "{}\n\n{wrong:?}", site.log());
     let repeats = site.hosts[0].metric("smtpd", "postrider_store_repeats_total{");
     assert!(repeats > 0.0, "repetitions are counted");
     println!(
@@ -384,7 +384,7 @@ fn attack_44_a_store_that_slows_stalls_or_refuses_under_full_load() {
         },
     );
     check(&site.hosts[0].house, &site.door, &load.ledger)
-        .unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+        .unwrap_or_else(|why| panic!("{}\n\n{why}", site.log()));
     site.stop();
-    agree(&site.hosts[0].house).unwrap_or_else(|why| panic!("{why}\n{}", site.log()));
+    agree(&site.hosts[0].house).unwrap_or_else(|why| panic!("{}\n\n{why}", site.log()));
 }

@@ -80,5 +80,5 @@ fn end(threads: Vec<JoinHandle<Result<(), String>>>) -> Result<(), String> {
 }
 
 fn failed(place: &str, why: &str, site: &Site) -> ! {
-    panic!("{place}: {why}\n\n{}", site.log());
+    panic!("{}\n\n{place}: {why}", site.log());
 }

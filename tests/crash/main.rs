@@ -298,5 +298,5 @@ fn end(threads: Vec<JoinHandle<Result<(), String>>>) -> Result<(), String> {
 }
 
 fn failed(place: &str, why: &str, house: &House) -> ! {
-    panic!("{place}: {why}\n\nthe server's log:\n{}", house.log());
+    panic!("the server's log:\n{}\n\n{place}: {why}", house.log());
 }
