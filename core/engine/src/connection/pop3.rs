@@ -66,9 +66,7 @@ impl Pop3Asks {
             .await?
             .ok_or(Error::NotFound("mailbox"))?;
         let id = inbox.id;
-        let all = index
-            .read(|index| index.changes(id, storage::ModSeq(0)))
-            .await?;
+        let all = index.read(|index| index.messages(id)).await?;
         let mut uids: Vec<_> = all.changed.iter().map(|message| message.uid).collect();
         uids.sort_unstable();
         self.maildrop = Some(Maildrop {

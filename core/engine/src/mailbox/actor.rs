@@ -107,7 +107,7 @@ async fn forward(
         let changes = index.read(|index| index.changes(id, since)).await?;
         return Ok(known.apply(&convert::changes(changes)));
     }
-    let all = index.read(|index| index.changes(id, ModSeq(0))).await?;
+    let all = index.read(|index| index.messages(id)).await?;
     let empty = Snapshot::empty(convert::uid_validity(all.uid_validity));
     Ok(empty.apply(&convert::changes(all)))
 }

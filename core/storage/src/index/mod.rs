@@ -120,6 +120,10 @@ pub trait Index: Send + Sync + 'static {
     /// Where the log of what went no longer reaches back to `since`, `expunged` holds every UID that is not there
     /// (RFC 7162 section 3.2.5.1). [`Error::NotFound`] if the mailbox is gone or cannot be selected.
     async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error>;
+    /// What [`changes`](Index::changes) says after `ModSeq(0)`, for who opens a mailbox: found in the fastest way.
+    async fn messages(&self, mailbox: MailboxId) -> Result<MailboxChanges, Error> {
+        self.changes(mailbox, ModSeq(0)).await
+    }
     /// Encoded summaries of these messages by UID; those that are gone are left out.
     async fn summaries(
         &self,

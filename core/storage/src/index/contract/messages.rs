@@ -291,6 +291,7 @@ async fn changes(index: Arc<dyn Index>) {
         .expect("reads work");
     assert_eq!(all.changed.len(), 4);
     assert_eq!(all.expunged, []);
+    assert_eq!(home.index.messages(home.inbox).await, Ok(all));
     for beyond in [since.highest_modseq, since.highest_modseq + 1, u64::MAX] {
         let none = home
             .index
@@ -301,6 +302,8 @@ async fn changes(index: Arc<dyn Index>) {
         assert_eq!(none.highest_modseq, since.highest_modseq);
     }
     let gone = home.index.changes(MailboxId(i64::MAX), ModSeq(0)).await;
+    assert_eq!(gone, Err(Error::NotFound("mailbox")));
+    let gone = home.index.messages(MailboxId(i64::MAX)).await;
     assert_eq!(gone, Err(Error::NotFound("mailbox")));
 }
 

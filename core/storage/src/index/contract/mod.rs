@@ -14,7 +14,7 @@ mod mailboxes;
 mod maildrops;
 mod messages;
 mod placed_expunged;
-mod places;
+pub(crate) mod places;
 mod races;
 pub mod random;
 mod retention;

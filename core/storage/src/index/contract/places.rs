@@ -25,7 +25,7 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
 }
 
 impl Home {
-    pub(super) fn place(&self, name: &str) -> PlaceMailbox {
+    pub(crate) fn place(&self, name: &str) -> PlaceMailbox {
         PlaceMailbox {
             account: self.account,
             name: name.to_owned(),
@@ -40,14 +40,14 @@ impl Home {
         }
     }
 
-    pub(super) async fn placed(&self, change: PlaceMailbox) -> Result<MailboxId, Error> {
+    pub(crate) async fn placed(&self, change: PlaceMailbox) -> Result<MailboxId, Error> {
         match one(&*self.index, Change::PlaceMailbox(change)).await? {
             Outcome::Mailbox(id) => Ok(id),
             other => panic!("a placed mailbox brought {other:?}"),
         }
     }
 
-    pub(super) async fn bring(
+    pub(crate) async fn bring(
         &self,
         mailbox: MailboxId,
         repeat: Repeat,
@@ -142,7 +142,7 @@ async fn flags_follow_until_somebody_changes_them(home: Home) {
     home.check().await;
 }
 
-pub(super) fn message(uid: u32, name: &str) -> PlacedMessage {
+pub(crate) fn message(uid: u32, name: &str) -> PlacedMessage {
     PlacedMessage {
         uid: Some(Uid(uid)),
         modseq: None,

@@ -382,6 +382,7 @@ async fn compare_mailbox(model: &dyn Index, other: &dyn Index, mailbox: &Mailbox
     for since in [0, 1, highest / 2, highest.saturating_sub(1), highest] {
         equal!("changes", changes(id, ModSeq(since)));
     }
+    equal!("messages", messages(id));
     equal!("summaries", summaries(id, &uids));
     equal!("blobs", blobs(id, &uids));
     equal!("expunged", expunged(id));

@@ -13,14 +13,38 @@ use crate::{
     },
 };
 
-const MAILBOX: &str = "SELECT uid_validity, uid_next, highest_modseq, vanished_floor FROM mailbox WHERE id = $1 AND selectable";
-const KEYWORDS: &str = "SELECT number, name FROM mailbox_keyword \
+/// What [`MailboxRow::read`] reads.
+macro_rules! mailbox_row {
+    ($and:expr, $from:literal) => {
+        concat!(
+            "SELECT m.uid_validity, m.uid_next, m.highest_modseq, m.vanished_floor, m.messages, m.unseen, m.deleted, m.size",
+            $and,
+            " FROM mailbox m",
+            $from,
+            " WHERE m.id = $1 AND m.selectable"
+        )
+    };
+}
+pub(super) use mailbox_row;
+
+const MAILBOX: &str = mailbox_row!("", "");
+pub(super) const KEYWORDS: &str = "SELECT number, name FROM mailbox_keyword \
     WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1 ORDER BY number";
-/// Who was never changed and came when it was delivered says so by saying nothing.
-const MESSAGES: &str = "SELECT uid, modseq, nullif(flags, 0), size, internal_date, nullif(save_date, internal_date), blob_id FROM message \
-    WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1 ORDER BY uid";
-const CHANGED: &str = "SELECT uid, modseq, nullif(flags, 0), size, internal_date, nullif(save_date, internal_date), blob_id FROM message \
-    WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1 AND modseq > $2 ORDER BY uid";
+/// What [`message`] reads. Who was never changed and came when it was delivered says so by saying nothing.
+macro_rules! messages {
+    ($which:expr) => {
+        concat!(
+            "SELECT uid, modseq, nullif(flags, 0), size, internal_date, nullif(save_date, internal_date), blob_id FROM message \
+             WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1",
+            $which,
+            " ORDER BY uid"
+        )
+    };
+}
+pub(super) use messages;
+
+const MESSAGES: &str = messages!("");
+const CHANGED: &str = messages!(" AND modseq > $2");
 const VANISHED: &str = "SELECT uid FROM expunged \
     WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND mailbox_id = $1 AND modseq > $2 ORDER BY uid";
 /// All that is there, where the log of what went does not reach back far enough.
@@ -30,12 +54,61 @@ const PRESENT: &str = "SELECT uid FROM message \
 
 /// What the row of a mailbox says.
 #[derive(Debug)]
-struct State {
-    uid_validity: UidValidity,
-    uid_next: u32,
-    highest_modseq: u64,
+pub(super) struct MailboxRow {
+    pub(super) uid_validity: UidValidity,
+    pub(super) uid_next: u32,
+    pub(super) highest_modseq: u64,
     /// How far the log of what went reaches back.
     vanished_floor: i64,
+    pub(super) counts: Counts,
+}
+
+/// What the row of a mailbox says of all its messages together.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Counts {
+    pub(super) messages: u64,
+    unseen: u64,
+    deleted: u64,
+    size: u64,
+}
+
+impl Counts {
+    /// Those of these messages.
+    pub(super) fn of(messages: &[Message]) -> Counts {
+        let mut counts = Counts::default();
+        for message in messages {
+            counts.messages += 1;
+            counts.unseen += u64::from(!message.flags.contains(Flags::SEEN));
+            counts.deleted += u64::from(message.flags.contains(Flags::DELETED));
+            counts.size = counts.size.wrapping_add(message.size);
+        }
+        counts
+    }
+}
+
+impl MailboxRow {
+    pub(super) fn read(row: &Row) -> Result<MailboxRow, Error> {
+        let count = |at| number(get(row, at)?, "a count of messages");
+        Ok(MailboxRow {
+            uid_validity: UidValidity(number(get(row, 0)?, "UIDVALIDITY")?),
+            uid_next: number(get(row, 1)?, "UIDNEXT")?,
+            highest_modseq: number(get(row, 2)?, "HIGHESTMODSEQ")?,
+            vanished_floor: get(row, 3)?,
+            counts: Counts {
+                messages: count(4)?,
+                unseen: count(5)?,
+                deleted: count(6)?,
+                size: count(7)?,
+            },
+        })
+    }
+}
+
+/// What changed, and what the mailbox counts by then.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) changes: MailboxChanges,
+    pub(super) counts: Counts,
 }
 
 /// As [`Index::changes`](crate::index::Index::changes).
@@ -43,7 +116,7 @@ struct State {
 pub(super) struct Changes {
     id: MailboxId,
     since: i64,
-    mailbox: Option<State>,
+    mailbox: Option<MailboxRow>,
     keywords: Vec<String>,
     changed: Vec<Message>,
     vanished: Vec<Uid>,
@@ -66,7 +139,7 @@ impl Changes {
 }
 
 impl Look for Changes {
-    type Found = MailboxChanges;
+    type Found = Changed;
 
     fn asks(&self) -> Vec<Ask<'_>> {
         let of = || vec![look::number(self.id.0)];
@@ -89,20 +162,8 @@ impl Look for Changes {
 
     fn row(&mut self, query: usize, row: Row) -> Result<(), Error> {
         match query {
-            0 => {
-                self.mailbox = Some(State {
-                    uid_validity: UidValidity(number(get(&row, 0)?, "UIDVALIDITY")?),
-                    uid_next: number(get(&row, 1)?, "UIDNEXT")?,
-                    highest_modseq: number(get(&row, 2)?, "HIGHESTMODSEQ")?,
-                    vanished_floor: get(&row, 3)?,
-                });
-            }
-            1 => {
-                if usize::try_from(get::<i64>(&row, 0)?) != Ok(self.keywords.len()) {
-                    return Err(Error::Corrupt("keyword numbers have a gap".to_owned()));
-                }
-                self.keywords.push(get(&row, 1)?);
-            }
+            0 => self.mailbox = Some(MailboxRow::read(&row)?),
+            1 => keyword(&row, &mut self.keywords)?,
             2 => self.changed.push(message(&row)?),
             3 => self.vanished.push(uid(&row)?),
             _ => self.present.push(uid(&row)?),
@@ -110,7 +171,7 @@ impl Look for Changes {
         Ok(())
     }
 
-    fn found(self) -> Result<MailboxChanges, Error> {
+    fn found(self) -> Result<Changed, Error> {
         let mailbox = self.mailbox.ok_or(Error::NotFound("mailbox"))?;
         let expunged = match self.since {
             0 => Vec::new(),
@@ -122,18 +183,30 @@ impl Look for Changes {
                     .collect()
             }
         };
-        Ok(MailboxChanges {
-            uid_validity: mailbox.uid_validity,
-            highest_modseq: mailbox.highest_modseq,
-            uid_next: mailbox.uid_next,
-            changed: self.changed,
-            expunged,
-            keywords: self.keywords,
+        Ok(Changed {
+            counts: mailbox.counts,
+            changes: MailboxChanges {
+                uid_validity: mailbox.uid_validity,
+                highest_modseq: mailbox.highest_modseq,
+                uid_next: mailbox.uid_next,
+                changed: self.changed,
+                expunged,
+                keywords: self.keywords,
+            },
         })
     }
 }
 
-fn message(row: &Row) -> Result<Message, Error> {
+/// The next keyword of a mailbox.
+pub(super) fn keyword(row: &Row, keywords: &mut Vec<String>) -> Result<(), Error> {
+    if usize::try_from(get::<i64>(row, 0)?) != Ok(keywords.len()) {
+        return Err(Error::Corrupt("keyword numbers have a gap".to_owned()));
+    }
+    keywords.push(get(row, 1)?);
+    Ok(())
+}
+
+pub(super) fn message(row: &Row) -> Result<Message, Error> {
     let internal_date = get(row, 4)?;
     Ok(Message {
         uid: uid(row)?,

@@ -57,6 +57,7 @@ mod row;
 mod run;
 mod serving;
 mod settings;
+mod snapshot;
 mod sql;
 mod tls;
 mod url;
@@ -116,6 +117,7 @@ use self::{
     mailboxes::{Mailboxes, Which},
     notice::Notices,
     pool::Pool,
+    snapshot::Remembered,
 };
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
@@ -130,6 +132,7 @@ pub struct PostgresIndex {
     pool: Arc<Pool>,
     notices: Arc<Notices>,
     hearing: Hearing,
+    remembered: Remembered,
     /// How transactions that write begin, and those that read.
     begin: Arc<(String, String)>,
 }
@@ -187,6 +190,7 @@ impl PostgresIndex {
             )),
             notices: Arc::new(Notices::new(listener)),
             hearing: settings.hearing,
+            remembered: Remembered::default(),
             pool,
         };
         let applied = index.on(|conn, _| migrate::migrate(conn)).await?;
@@ -334,7 +338,11 @@ impl Index for PostgresIndex {
 
     async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error> {
         let changes = || changes::Changes::new(mailbox, since);
-        self.look(State::One, changes).await
+        Ok(self.look(State::One, changes).await?.changes)
+    }
+
+    async fn messages(&self, mailbox: MailboxId) -> Result<MailboxChanges, Error> {
+        self.remembered.messages(self, mailbox).await
     }
 
     async fn summaries(

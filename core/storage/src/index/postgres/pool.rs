@@ -98,6 +98,11 @@ impl Pool {
         })
     }
 
+    /// Whether a connection is there, and a place is left beside it.
+    pub(super) fn has_spare(&self) -> bool {
+        self.places.available_permits() > 1 && !self.idle().is_empty()
+    }
+
     /// A connection; on the runtime of the pool alone.
     pub(super) async fn lease(&self) -> Result<Lease, Error> {
         let until = Instant::now() + WAIT;

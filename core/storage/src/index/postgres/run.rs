@@ -63,6 +63,7 @@ impl PostgresIndex {
     pub(super) async fn apply_part(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Error>> {
         let count = changes.len();
         let (changes, notices) = (Arc::new(changes), self.notices.clone());
+        let made = changes.clone();
         let answers = self
             .trying(move |conn, begin| {
                 let answers = apply::batch(conn, &begin.0, &changes)?;
@@ -79,6 +80,9 @@ impl PostgresIndex {
                 .spawn(async move { notices.flush(&pool).await });
             // Whoever does not hear of it looks in a while.
             let _ = told.await;
+        }
+        if let Ok(answers) = &answers {
+            self.remembered.grown(self, &made, answers);
         }
         answers.unwrap_or_else(|error| vec![Err(error); count])
     }

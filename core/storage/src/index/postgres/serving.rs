@@ -63,10 +63,12 @@ pub(super) async fn begin(index: &PostgresIndex) {
         tracing::warn!(%error, "fsck and copy do not see that a server works here");
     }
     let (pool, begin) = (index.pool.clone(), index.begin.clone());
+    let remembered = index.remembered.clone();
     let again = move |notices| PostgresIndex {
         pool: pool.clone(),
         notices,
         hearing: Hearing::Everybody,
+        remembered: remembered.clone(),
         begin: begin.clone(),
     };
     let keep = keep(Arc::downgrade(&index.notices), again, written);

@@ -9,6 +9,7 @@ mod pooler;
 mod processes;
 mod proxy;
 mod server;
+mod snapshot;
 mod speed;
 mod standby;
 mod takeover;
@@ -18,7 +19,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use server::{Server, settings, shared};
 
-use super::{Hearing, PostgresIndex, PostgresSettings};
+use super::{Hearing, PostgresIndex, PostgresSettings, snapshot::Remembered};
 use crate::{
     Error,
     index::{
@@ -64,7 +65,8 @@ async fn equals_the_model() {
     for seed in seeds {
         println!("seed {seed}");
         let database = shared().database().await;
-        let index = open(shared(), &database).await;
+        let mut index = open(shared(), &database).await;
+        index.remembered = Remembered::of(1..=1_000);
         random::same(&MemoryIndex::new(), &index, seed, 120).await;
     }
 }
