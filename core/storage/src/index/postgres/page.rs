@@ -1,7 +1,7 @@
 //! Summaries and bodies of some messages of a mailbox.
 //!
-//! Messages that lie together are asked for as a range: one walk along the index, where a list costs one search for each. Summaries are found by a list
-//! of their keys, which no planner takes for a reason to read a whole table, whatever it believes about how many there are.
+//! Messages that lie together are asked for as a range, and so are their summaries: one walk along an index, where a list costs one search for each.
+//! The statement for it is kept, because planning it takes as long as a page of it.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use super::{
     blob,
     fault::number,
+    kept::{Kept, Parameter},
     look::{self, Ask, Look, get},
 };
 use crate::{
@@ -23,30 +24,29 @@ macro_rules! of_mailbox {
     };
 }
 
+/// Messages with their bodies, then bodies with their summaries: those of the account that lie next to each other from the first on, as long as at least half
+/// of them are wanted, and the others by a list of their keys. Neither is a reason for a planner to read a whole table, whatever it believes about how
+/// many there are.
 macro_rules! summaries {
     ($messages:literal) => {
         concat!(
-            "SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
-             AND blob_id = ANY (ARRAY(SELECT blob_id FROM message WHERE ",
+            "WITH wanted AS MATERIALIZED (SELECT uid, blob_id FROM message WHERE ",
             of_mailbox!(),
             $messages,
-            "))"
+            "), span AS MATERIALIZED ( \
+                SELECT min(blob_id) AS first, max(blob_id) AS last, 2 * count(*) AS most FROM wanted), \
+             near AS MATERIALIZED (SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
+                AND blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM span) ORDER BY blob_id LIMIT (SELECT most FROM span)) \
+             SELECT uid, blob_id, NULL AS octets FROM wanted \
+             UNION ALL SELECT NULL, blob_id, octets FROM near \
+             UNION ALL SELECT NULL, blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
+                AND blob_id = ANY (ARRAY(SELECT blob_id FROM wanted WHERE blob_id > (SELECT max(blob_id) FROM near)))"
         )
     };
 }
 
-const RANGE: &str = concat!(
-    "SELECT uid, blob_id FROM message WHERE ",
-    of_mailbox!(),
-    " AND uid BETWEEN $2 AND $3 ORDER BY uid"
-);
-const LIST: &str = concat!(
-    "SELECT uid, blob_id FROM message WHERE ",
-    of_mailbox!(),
-    " AND uid = ANY ($2) ORDER BY uid"
-);
-const SUMMARIES_OF_RANGE: &str = summaries!(" AND uid BETWEEN $2 AND $3");
-const SUMMARIES_OF_LIST: &str = summaries!(" AND uid = ANY ($2)");
+const RANGE: Kept = Kept::new(summaries!(" AND uid BETWEEN $2 AND $3"));
+const LIST: &str = summaries!(" AND uid = ANY ($2)");
 
 /// Also of messages expunged or moved lately, as long as nobody may delete the body.
 const BODIES: &str = concat!(
@@ -91,38 +91,33 @@ impl Look for Summaries {
     type Found = Vec<(Uid, Vec<u8>)>;
 
     fn asks(&self) -> Vec<Ask<'_>> {
-        let id = || look::number(self.id.0);
-        if let Some((first, last)) = self.range() {
-            let values = || vec![id(), look::number(first), look::number(last)];
-            return vec![
-                Ask::Planned(RANGE, values()),
-                Ask::Planned(SUMMARIES_OF_RANGE, values()),
-            ];
-        }
-        let values = || vec![id(), list(&self.uids)];
-        vec![
-            Ask::Planned(LIST, values()),
-            Ask::Planned(SUMMARIES_OF_LIST, values()),
-        ]
+        let id = self.id.0;
+        vec![match self.range() {
+            Some((first, last)) => {
+                Ask::Kept(RANGE, [id, first, last].map(Parameter::Number).into())
+            }
+            None => Ask::Planned(LIST, vec![look::number(id), list(&self.uids)]),
+        }]
     }
 
-    fn row(&mut self, query: usize, row: Row) -> Result<(), Error> {
-        if query == 1 {
-            self.octets.insert(get(&row, 0)?, row);
+    fn row(&mut self, _: usize, row: Row) -> Result<(), Error> {
+        let Some(uid) = get::<Option<i64>>(&row, 0)? else {
+            self.octets.insert(get(&row, 1)?, row);
             return Ok(());
-        }
-        let uid = Uid(number(get(&row, 0)?, "UID")?);
+        };
+        let uid = Uid(number(uid, "UID")?);
         if self.uids.binary_search(&uid).is_ok() {
             self.messages.push((uid, get(&row, 1)?));
         }
         Ok(())
     }
 
-    /// What came or went between the two statements has a row of one of them alone.
-    fn found(self) -> Result<Self::Found, Error> {
+    fn found(mut self) -> Result<Self::Found, Error> {
+        // They come in any order.
+        self.messages.sort_unstable();
         let octets = |(uid, blob): &(Uid, i64)| {
             let row = self.octets.get(blob)?;
-            Some(get::<&[u8]>(row, 1).map(|octets| (*uid, octets.to_vec())))
+            Some(get::<&[u8]>(row, 2).map(|octets| (*uid, octets.to_vec())))
         };
         self.messages.iter().filter_map(octets).collect()
     }
