@@ -24,7 +24,7 @@ macro_rules! of_mailbox {
     };
 }
 
-/// Messages with their bodies, then bodies with their summaries: those of the account that lie next to each other from the first on, as long as at least half
+/// Messages with their bodies, in one row; then bodies with their summaries: those of the account that lie next to each other from the first on, as long as at least half
 /// of them are wanted, and the others by a list of their keys. Neither is a reason for a planner to read a whole table, whatever it believes about how
 /// many there are.
 macro_rules! summaries {
@@ -37,9 +37,9 @@ macro_rules! summaries {
                 SELECT min(blob_id) AS first, max(blob_id) AS last, 2 * count(*) AS most FROM wanted), \
              near AS MATERIALIZED (SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
                 AND blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM span) ORDER BY blob_id LIMIT (SELECT most FROM span)) \
-             SELECT uid, blob_id, NULL AS octets FROM wanted \
-             UNION ALL SELECT NULL, blob_id, octets FROM near \
-             UNION ALL SELECT NULL, blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
+             SELECT array_agg(uid) AS uids, array_agg(blob_id) AS blobs, NULL AS blob_id, NULL AS octets FROM wanted \
+             UNION ALL SELECT NULL, NULL, blob_id, octets FROM near \
+             UNION ALL SELECT NULL, NULL, blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
                 AND blob_id = ANY (ARRAY(SELECT blob_id FROM wanted WHERE blob_id > (SELECT max(blob_id) FROM near)))"
         )
     };
@@ -101,13 +101,17 @@ impl Look for Summaries {
     }
 
     fn row(&mut self, _: usize, row: Row) -> Result<(), Error> {
-        let Some(uid) = get::<Option<i64>>(&row, 0)? else {
-            self.octets.insert(get(&row, 1)?, row);
+        if let Some(blob) = get(&row, 2)? {
+            self.octets.insert(blob, row);
             return Ok(());
-        };
-        let uid = Uid(number(uid, "UID")?);
-        if self.uids.binary_search(&uid).is_ok() {
-            self.messages.push((uid, get(&row, 1)?));
+        }
+        let uids = get::<Option<Vec<i64>>>(&row, 0)?.unwrap_or_default();
+        let blobs = get::<Option<Vec<i64>>>(&row, 1)?.unwrap_or_default();
+        for (uid, blob) in uids.into_iter().zip(blobs) {
+            let uid = Uid(number(uid, "UID")?);
+            if self.uids.binary_search(&uid).is_ok() {
+                self.messages.push((uid, blob));
+            }
         }
         Ok(())
     }
@@ -117,7 +121,7 @@ impl Look for Summaries {
         self.messages.sort_unstable();
         let octets = |(uid, blob): &(Uid, i64)| {
             let row = self.octets.get(blob)?;
-            Some(get::<&[u8]>(row, 2).map(|octets| (*uid, octets.to_vec())))
+            Some(get::<&[u8]>(row, 3).map(|octets| (*uid, octets.to_vec())))
         };
         self.messages.iter().filter_map(octets).collect()
     }
