@@ -165,6 +165,38 @@ fn attack_39_names_that_are_made_to_collide_cost_no_more_than_others() {
     server.serves_others();
 }
 
+/// Of headers that are listed and searched, as much is in memory as the index reads at a time, and once more ahead.
+#[test]
+fn attack_05_a_mailbox_full_of_large_headers() {
+    let server = Server::start("[queues]\nsummaries = \"1MiB\"\n");
+    let line = format!("{}\r\n ", "long words ".repeat(80));
+    let message = format!("Subject: {}end\r\n\r\nbody\r\n", line.repeat(200));
+    let mut smtp = server.connect("smtp");
+    smtp.say("EHLO a");
+    let reply = smtp.send(ADA, message.as_bytes());
+    assert!(reply.starts_with("250"), "{reply}");
+    let mut imap = server.imap();
+    imap.ok("SELECT INBOX");
+    // What somebody else got stays alone; what is large doubles.
+    let (first, mut messages) = (2, 1);
+    imap.ok("FETCH 2 ENVELOPE");
+    while messages < 512 {
+        imap.ok(&format!("COPY {first}:{} INBOX", first + messages - 1));
+        imap.ok("NOOP");
+        messages *= 2;
+    }
+    let before = server.peak();
+    let octets = imap.ok("FETCH 2:* BODYSTRUCTURE");
+    let one = "* 100 FETCH (BODYSTRUCTURE (\"text\" \"plain\"))".len();
+    assert!(octets > messages * one, "{octets} octets");
+    let found = imap.ok("SEARCH SUBJECT words");
+    assert!(found > 3 * messages, "{found} octets of numbers");
+    let more = server.peak() - before;
+    println!("512 headers of 180 KiB: {} KiB more", more >> 10);
+    assert!(more <= 24 << 20, "{more} octets more");
+    server.serves_others();
+}
+
 #[test]
 fn many_large_messages_share_one_budget() {
     let server = Server::start("[limits]\nmemory = \"16MiB\"\n[deadlines]\nanswer = \"2s\"\n");

@@ -278,13 +278,20 @@ impl World {
             Ask::Summaries { uids, next } => {
                 bounded(&uids);
                 assert!(next.len() <= MESSAGES_PER_ASK, "{} ahead", next.len());
-                let lost = choices.take() % 8 == 7;
-                let found = uids
-                    .into_iter()
+                let chosen = choices.take();
+                let lost = chosen % 8 == 7;
+                // As where the summaries are large: at least one of them was looked at.
+                let fit = match chosen / 8 % 4 {
+                    3 => uids.len().div_ceil(2),
+                    _ => uids.len(),
+                };
+                let found = uids[..fit]
+                    .iter()
                     .skip(usize::from(lost))
-                    .map(|uid| (uid, self.summary.clone()));
+                    .map(|uid| (*uid, self.summary.clone()));
                 Answer::Summaries {
                     found: found.collect(),
+                    rest: uids[fit..].to_vec(),
                     damaged: Vec::new(),
                 }
             }

@@ -79,7 +79,7 @@ impl Index for FaultyIndex {
     async fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, Error> { self.index.subscriptions(account).await }
     async fn changes(&self, mailbox: MailboxId, since: ModSeq) -> Result<MailboxChanges, Error> { self.index.changes(mailbox, since).await }
     async fn messages(&self, mailbox: MailboxId) -> Result<MailboxChanges, Error> { self.index.messages(mailbox).await }
-    async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, Vec<u8>)>, Error> { self.index.summaries(mailbox, uids).await }
+    async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<SummaryPage, Error> { self.index.summaries(mailbox, uids).await }
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> { self.index.blobs(mailbox, uids).await }
     async fn expunged(&self, mailbox: MailboxId) -> Result<Vec<Expunged>, Error> { self.index.expunged(mailbox).await }
     async fn recoverable(&self, account: AccountId, after: (MailboxId, Uid), limit: u32) -> Result<Vec<Recoverable>, Error> { self.index.recoverable(account, after, limit).await }

@@ -244,6 +244,14 @@ fn fixed_numbers_are_those_of_the_code() {
         crate::auth::cache::LIMIT as u64,
     );
     is("Addresses, accounts and domains", rates::COUNTS as u64);
+    is(
+        "Messages whose summaries a session reads",
+        postrider_protocol::imap::ask::MESSAGES_PER_ASK as u64,
+    );
+    is(
+        "Their summaries, or one alone",
+        postrider_storage::index::SUMMARIES_LIMIT as u64,
+    );
     is("Reads that wait for the index", SqliteIndex::READS as u64);
     is("A read waits", SqliteIndex::READ_WAIT.as_secs());
 }

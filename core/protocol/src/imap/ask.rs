@@ -233,6 +233,8 @@ pub enum Answer {
     Summaries {
         /// What was found, rising.
         found: Vec<(Uid, Kept)>,
+        /// What would be too much at once, rising, and behind all that was found: it is asked for again, alone.
+        rest: Vec<Uid>,
         /// Messages that are there but of which neither summary nor body can be read, rising.
         damaged: Vec<Uid>,
     },

@@ -20,6 +20,7 @@ mod message;
 mod news;
 mod postgres;
 mod sqlite;
+mod summary;
 
 pub use account::{Account, DEFAULT_QUOTA, NewAccount, Overdue, Retention, Usage};
 pub use alias::{Addresses, Alias, KnownAddress};
@@ -39,6 +40,7 @@ pub use message::{
 pub use news::News;
 pub use postgres::{Hearing, PostgresIndex, PostgresSettings};
 pub use sqlite::SqliteIndex;
+pub use summary::{SUMMARIES_LIMIT, SummaryPage};
 
 use tokio::sync::broadcast;
 
@@ -124,12 +126,9 @@ pub trait Index: Send + Sync + 'static {
     async fn messages(&self, mailbox: MailboxId) -> Result<MailboxChanges, Error> {
         self.changes(mailbox, ModSeq(0)).await
     }
-    /// Encoded summaries of these messages by UID; those that are gone are left out.
-    async fn summaries(
-        &self,
-        mailbox: MailboxId,
-        uids: &[Uid],
-    ) -> Result<Vec<(Uid, Vec<u8>)>, Error>;
+    /// Encoded summaries of these messages by UID; those that are gone are left out, and so are those for which there is no room on a page of
+    /// [`SUMMARIES_LIMIT`] octets: they are asked for again.
+    async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<SummaryPage, Error>;
     /// Bodies of these messages by UID; those that are gone are left out, but one expunged lately may still be found, so that
     /// who was told of it can read it.
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error>;

@@ -11,9 +11,9 @@ use postrider_protocol::imap::syntax::flag::FlagList;
 use postrider_protocol::imap::syntax::mailbox::MailboxName;
 use postrider_protocol::imap::syntax::search::SearchKey;
 use postrider_protocol::imap::types::{ModSeq, Uid, UidValidity};
-use postrider_protocol::message::Encoding;
 use postrider_protocol::message::binary::{Plan, Unfit};
 use postrider_protocol::message::transfer::TransferDecoder;
+use postrider_protocol::message::{Encoding, Kept};
 use postrider_storage::Error;
 use postrider_storage::blob::BlobMeta;
 use postrider_storage::index::{
@@ -287,38 +287,51 @@ impl ImapAsks {
     pub(super) async fn search(&mut self, keys: Arc<[SearchKey]>, uids: &[Uid]) -> Answered {
         self.desk.ahead = None;
         let mut found = Vec::with_capacity(uids.len());
-        for (uid, summary) in self.read_summaries(uids, Vec::new()).await?.0 {
-            let Ok(summary) = summary.decode() else {
-                continue;
-            };
-            let blob = match self.blob(uid).await {
-                Ok(blob) => blob,
-                Err(Refused::Trouble(Trouble::Expunged)) => continue,
-                Err(refused) => return Err(refused),
-            };
-            let _share = self.reserve(blob.size).await?;
-            let message = match self.octets(&blob, 0..blob.size).await {
-                Ok(message) => message,
-                // What is not there holds nothing, and is no reason not to look at the others.
-                Err(error) => match missing(uid, error) {
-                    Refused::Trouble(Trouble::Damaged) => continue,
-                    refused => return Err(refused),
-                },
-            };
-            let keys = keys.clone();
-            let matches = self
-                .desk
-                .services
-                .runtime
-                .spawn_blocking(move || {
-                    let matching = |key: &SearchKey| by_message(key, &summary, &message);
-                    keys.iter().map(matching).collect()
-                })
-                .await
-                .map_err(|gone| Error::Unavailable(gone.to_string()))?;
-            found.push(Found { uid, matches });
+        let mut left = uids.to_vec();
+        while !left.is_empty() {
+            let page = self.read_summaries(&left, &[]).await?;
+            for (uid, summary) in page.summaries {
+                let matches = self.matches(keys.clone(), uid, &summary).await?;
+                found.extend(matches.map(|matches| Found { uid, matches }));
+            }
+            left = page.rest;
         }
         Ok(Answer::Found(found))
+    }
+
+    /// Which keys a message matches; none if there is nothing to look at.
+    async fn matches(
+        &self,
+        keys: Arc<[SearchKey]>,
+        uid: Uid,
+        summary: &Kept,
+    ) -> Result<Option<Vec<bool>>, Refused> {
+        let Ok(summary) = summary.decode() else {
+            return Ok(None);
+        };
+        let blob = match self.blob(uid).await {
+            Ok(blob) => blob,
+            Err(Refused::Trouble(Trouble::Expunged)) => return Ok(None),
+            Err(refused) => return Err(refused),
+        };
+        let _share = self.reserve(blob.size).await?;
+        let message = match self.octets(&blob, 0..blob.size).await {
+            Ok(message) => message,
+            // What is not there holds nothing, and is no reason not to look at the others.
+            Err(error) => match missing(uid, error) {
+                Refused::Trouble(Trouble::Damaged) => return Ok(None),
+                refused => return Err(refused),
+            },
+        };
+        let runtime = &self.desk.services.runtime;
+        let matches = runtime.spawn_blocking(move || {
+            let matching = |key: &SearchKey| by_message(key, &summary, &message);
+            keys.iter().map(matching).collect()
+        });
+        let matches = matches
+            .await
+            .map_err(|gone| Error::Unavailable(gone.to_string()))?;
+        Ok(Some(matches))
     }
 }
 

@@ -222,7 +222,7 @@ impl ImapAsks {
             } => self.store(&uids, mode, flags, unchanged_since).await,
             Ask::Copy { uids, to, mode } => self.copy(&uids, to, mode).await,
             Ask::Expunge { uids } => self.expunge(uids).await,
-            Ask::Summaries { uids, next } => self.summaries(&uids, next).await,
+            Ask::Summaries { uids, next } => self.summaries(&uids, &next).await,
             Ask::Body { uid, range } => self.body(uid, range).await,
             Ask::Read { uid, range } => self.read(uid, range).await,
             Ask::Decode {

@@ -1,8 +1,8 @@
 //! Summaries for lists, structures and searches: from memory, else from the index, a few hundred ahead of the client.
 //!
 //! **Invariants.** What is in memory is told of messages that are known to be there; the index decides about the others.
-//! **Bounds.** [`MESSAGES_PER_ASK`](postrider_protocol::imap::ask::MESSAGES_PER_ASK) that were asked for, and as many that will be; the
-//! latter go when the command is over.
+//! **Bounds.** Of [`MESSAGES_PER_ASK`](postrider_protocol::imap::ask::MESSAGES_PER_ASK) that were asked for, as many as the index reads at a time
+//! ([`SUMMARIES_LIMIT`](postrider_storage::index::SUMMARIES_LIMIT) octets), and as many that will be asked for; these go when the command is over.
 
 use postrider_protocol::imap::ask::{Answer, Trouble};
 use postrider_protocol::imap::types::Uid;
@@ -21,51 +21,71 @@ use crate::mailbox::{Joined, convert};
 const SURVEYED_HERE: usize = 16;
 
 /// Summaries as they were read; none where one cannot be.
-type Read = Vec<(Uid, Option<Kept>)>;
+#[derive(Default)]
+struct Read {
+    summaries: Vec<(Uid, Option<Kept>)>,
+    /// The first that there was no room for.
+    next: Option<Uid>,
+}
 
 /// Summaries that will be asked for next.
 pub(super) struct Coming {
     uids: Vec<Uid>,
+    /// The last that was looked for in memory, or is read.
+    last: Uid,
     read: Task<Result<Read, Error>>,
 }
 
-/// Summaries that there are, and the messages of which there is none and no body to make it from.
-pub(super) type Found = (Vec<(Uid, Kept)>, Vec<Uid>);
+/// What became of the messages asked for; each rises.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub summaries: Vec<(Uid, Kept)>,
+    /// There is no summary, and no body to make it from.
+    pub damaged: Vec<Uid>,
+    /// Not looked at, and behind all others.
+    pub rest: Vec<Uid>,
+}
 
 impl ImapAsks {
-    pub(super) async fn summaries(&mut self, uids: &[Uid], next: Vec<Uid>) -> Answered {
-        let (found, damaged) = self.read_summaries(uids, next).await?;
-        Ok(Answer::Summaries { found, damaged })
+    pub(super) async fn summaries(&mut self, uids: &[Uid], next: &[Uid]) -> Answered {
+        let found = self.read_summaries(uids, next).await?;
+        Ok(Answer::Summaries {
+            found: found.summaries,
+            rest: found.rest,
+            damaged: found.damaged,
+        })
     }
 
     pub(super) async fn read_summaries(
         &mut self,
         uids: &[Uid],
-        next: Vec<Uid>,
+        next: &[Uid],
     ) -> Result<Found, Refused> {
-        let coming = self.coming.take();
+        let mut here = self.joined()?.kept(uids);
+        let wanted = all_but(uids, &here);
+        let is_there = |coming: &mut Coming| wanted.iter().all(|uid| coming.has(*uid));
+        let coming = self.coming.take_if(|it| !wanted.is_empty() && is_there(it));
         let joined = self.joined()?;
-        let mut found = joined.kept(uids);
-        let wanted = all_but(uids, &found);
-        let read = match (wanted.is_empty(), coming) {
-            (true, _) => Vec::new(),
-            (false, Some(coming)) if wanted.iter().all(|uid| coming.has(*uid)) => {
+        // Begun before this answer is waited for: the index has two pages to read at any time.
+        let ahead = self.read_ahead(joined, next);
+        let read = match coming {
+            Some(coming) => {
                 let read = coming.read.await;
                 read.map_err(|gone| Error::Unavailable(gone.to_string()))??
             }
-            (false, _) => self.read_now(joined, &wanted).await?,
+            None if wanted.is_empty() => Read::default(),
+            None => self.read_now(joined, &wanted).await?,
         };
-        let ahead = self.read_ahead(joined, next);
-        let mut damaged = Vec::new();
-        let mut fresh = Vec::with_capacity(read.len());
-        for (uid, kept) in read {
+        let mut found = Found::default();
+        let mut fresh = Vec::with_capacity(read.summaries.len());
+        for (uid, kept) in read.summaries {
             let kept = match kept {
                 Some(kept) => Ok(kept),
                 None => self.made_anew(uid).await,
             };
             match kept {
                 Ok(kept) => fresh.push((uid, kept)),
-                Err(Refused::Trouble(Trouble::Damaged)) => damaged.push(uid),
+                Err(Refused::Trouble(Trouble::Damaged)) => found.damaged.push(uid),
                 Err(Refused::Trouble(Trouble::Expunged)) => {}
                 Err(refused) => return Err(refused),
             }
@@ -73,11 +93,19 @@ impl ImapAsks {
         if !fresh.is_empty() {
             joined.keep(&fresh);
             fresh.retain(|(uid, _)| wanted.binary_search(uid).is_ok());
-            found.append(&mut fresh);
-            found.sort_by_key(|(uid, _)| *uid);
+            here.append(&mut fresh);
+            here.sort_by_key(|(uid, _)| *uid);
         }
-        self.coming = ahead;
-        Ok((found, damaged))
+        if let Some(next) = read.next {
+            here.truncate(here.partition_point(|(uid, _)| *uid < next));
+            found.rest = uids[uids.partition_point(|uid| *uid < next)..].to_vec();
+        }
+        found.summaries = here;
+        // Who asks for something in between still finds it.
+        if ahead.is_some() {
+            self.coming = ahead;
+        }
+        Ok(found)
     }
 
     async fn read_now(&self, joined: &Joined, uids: &[Uid]) -> Result<Read, Error> {
@@ -89,14 +117,17 @@ impl ImapAsks {
         read.map_err(|gone| Error::Unavailable(gone.to_string()))?
     }
 
-    fn read_ahead(&self, joined: &Joined, mut uids: Vec<Uid>) -> Option<Coming> {
-        let here = joined.kept(&uids);
-        if !here.is_empty() {
-            uids = all_but(&uids, &here);
+    /// Begins to read what will be asked for, unless that is under way.
+    fn read_ahead(&self, joined: &Joined, uids: &[Uid]) -> Option<Coming> {
+        let last = *uids.last()?;
+        if self.coming.as_ref().is_some_and(|it| it.last >= last) {
+            return None;
         }
+        let uids = all_but(uids, &joined.kept(uids));
         let some = !uids.is_empty();
         some.then(|| Coming {
             read: self.read_elsewhere(joined, uids.clone()),
+            last,
             uids,
         })
     }
@@ -135,9 +166,12 @@ impl Coming {
 
 async fn read(index: &IndexPool, mailbox: MailboxId, uids: &[Uid]) -> Result<Read, Error> {
     let uids = convert::uids(uids);
-    let encoded = index.read(|index| index.summaries(mailbox, &uids)).await?;
+    let page = index.read(|index| index.summaries(mailbox, &uids)).await?;
     let kept = |(uid, octets): (storage::Uid, Vec<u8>)| (Uid(uid.0), Kept::new(&octets).ok());
-    Ok(encoded.into_iter().map(kept).collect())
+    Ok(Read {
+        summaries: page.found.into_iter().map(kept).collect(),
+        next: page.next.map(|uid| Uid(uid.0)),
+    })
 }
 
 /// Those that are not among what was found; both rise.

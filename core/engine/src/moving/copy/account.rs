@@ -241,11 +241,16 @@ impl Copy {
         let index = &self.from.index;
         let blobs: BTreeMap<Uid, BlobRef> =
             index.blobs(mailbox.id, &uids).await?.into_iter().collect();
-        let mut summaries: BTreeMap<Uid, Vec<u8>> = index
-            .summaries(mailbox.id, &uids)
-            .await?
-            .into_iter()
-            .collect();
+        let mut summaries = BTreeMap::new();
+        let mut left = &uids[..];
+        while !left.is_empty() {
+            let page = index.summaries(mailbox.id, left).await?;
+            summaries.extend(page.found);
+            left = match page.next {
+                Some(next) => &left[left.partition_point(|uid| *uid < next)..],
+                None => &[],
+            };
+        }
         let mut placed = Vec::with_capacity(batch.len());
         let mut keys = HashSet::new();
         let mut bodies = Vec::new();

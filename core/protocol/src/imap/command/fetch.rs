@@ -39,6 +39,8 @@ pub(super) struct Job {
     needs: Needs,
     /// Messages to come, rising.
     uids: VecDeque<MessageUid>,
+    /// Those before them that were too much to be read at once, rising.
+    rest: Vec<MessageUid>,
     /// Messages that became `\Seen`, rising: their flags are told too.
     seen: Vec<MessageUid>,
     /// A message that the client still sees is gone, and nothing is told of it (RFC 2180 section 4.1).
@@ -48,6 +50,10 @@ pub(super) struct Job {
 }
 
 impl Job {
+    fn is_over(&self) -> bool {
+        self.rest.is_empty() && self.uids.is_empty()
+    }
+
     /// All messages have had their turn.
     fn done(&self) -> Result<Step, Refusal> {
         match self.damaged {
@@ -113,6 +119,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
     let mut job = Job {
         needs: dearest,
         uids: uids.into(),
+        rest: Vec::new(),
         seen: Vec::new(),
         gone: false,
         damaged: false,
@@ -182,8 +189,11 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
             false => Step::resume(|session| go_on(session, job)),
         };
     }
-    let count = job.uids.len().min(MESSAGES_PER_ASK);
-    let uids: Vec<MessageUid> = job.uids.drain(..count).collect();
+    let mut uids = std::mem::take(&mut job.rest);
+    if uids.is_empty() {
+        let count = job.uids.len().min(MESSAGES_PER_ASK);
+        uids.extend(job.uids.drain(..count));
+    }
     if uids.is_empty() {
         return job.done();
     }
@@ -192,12 +202,19 @@ fn go_on(session: &mut ImapSession, mut job: Job) -> Result<Step, Refusal> {
         return octets::next(session, job, queue);
     }
     let next = job.uids.iter().take(MESSAGES_PER_ASK).copied().collect();
+    let count = uids.len();
     Step::ask(Ask::Summaries { uids, next }, move |session, answer| {
-        let Answer::Summaries { found, damaged } = answer else {
+        let Answer::Summaries {
+            found,
+            rest,
+            damaged,
+        } = answer
+        else {
             return Err(Refusal::Bug);
         };
         job.damaged |= !damaged.is_empty();
-        job.gone |= found.len() + damaged.len() < count;
+        job.gone |= found.len() + damaged.len() + rest.len() < count;
+        job.rest = rest;
         match job.needs {
             Needs::Summary => with_summaries(session, job, found.into()),
             _ => {
@@ -226,7 +243,7 @@ fn with_summaries(
             break;
         }
     }
-    match (summaries.is_empty(), job.uids.is_empty()) {
+    match (summaries.is_empty(), job.is_over()) {
         (true, true) => job.done(),
         (true, false) => Step::resume(|session| go_on(session, job)),
         (false, _) => Step::resume(|session| with_summaries(session, job, summaries)),

@@ -55,6 +55,7 @@ fn run(session: &mut ImapSession, args: &mut Args<'_>) -> Result<Step, Refusal> 
         key,
         found: Vec::new(),
         open: VecDeque::new(),
+        rest: Vec::new(),
         next: Some(MessageUid(0)),
     };
     if messages.count() == 0 {
@@ -94,6 +95,8 @@ struct Looking {
     found: Vec<MessageUid>,
     /// Not decided by the snapshot, rising.
     open: VecDeque<MessageUid>,
+    /// What was asked for and not looked at, rising.
+    rest: Vec<MessageUid>,
     /// Where to go on in the snapshot.
     next: Option<MessageUid>,
 }
@@ -217,8 +220,11 @@ fn by_entries(session: &mut ImapSession, mut looking: Looking) -> Result<Step, R
 }
 
 fn by_summaries(session: &mut ImapSession, mut looking: Looking) -> Result<Step, Refusal> {
-    let count = looking.open.len().min(MESSAGES_PER_ASK);
-    let uids: Vec<MessageUid> = looking.open.drain(..count).collect();
+    let mut uids = std::mem::take(&mut looking.rest);
+    if uids.is_empty() {
+        let count = looking.open.len().min(MESSAGES_PER_ASK);
+        uids.extend(looking.open.drain(..count));
+    }
     if uids.is_empty() {
         return answer(session, looking);
     }
@@ -231,11 +237,14 @@ fn by_summaries(session: &mut ImapSession, mut looking: Looking) -> Result<Step,
     Step::ask(Ask::Summaries { uids, next }, move |session, answer| {
         // What cannot be read holds nothing that is searched for.
         let Answer::Summaries {
-            found: summaries, ..
+            found: summaries,
+            rest,
+            ..
         } = answer
         else {
             return Err(Refusal::Bug);
         };
+        looking.rest = rest;
         let selected = session.selected()?;
         let messages = selected.view.messages();
         let facts = Facts {

@@ -293,6 +293,7 @@ fn attack_5_long_structures_go_out_in_batches() {
     let answer = uids.iter().map(|uid| (*uid, summary.clone())).collect();
     let mut actions = session.on(Input::Answer(Answer::Summaries {
         found: answer,
+        rest: Vec::new(),
         damaged: Vec::new(),
     }));
     for _ in 0..2 {
@@ -308,6 +309,49 @@ fn attack_5_long_structures_go_out_in_batches() {
     }
     assert_eq!(text(&actions).matches("BODYSTRUCTURE").count(), 1);
     assert!(text(&actions).contains("a OK"));
+}
+
+/// What was too much to be read at once is asked for alone, before the others, and nothing is told to be gone.
+#[test]
+fn attack_05_large_summaries_are_asked_for_in_parts() {
+    let message = "Subject: s\r\n\r\n";
+    let summary = Kept::new(&Summary::of(message.as_bytes()).encode()).expect("it was encoded");
+    for (command, said) in [
+        ("FETCH 1:3 ENVELOPE", "* 3 FETCH"),
+        ("SEARCH SUBJECT s", "1 2 3"),
+    ] {
+        let mut session = selected();
+        let mut actions = line(&mut session, &format!("a {command}"));
+        let mut all = String::new();
+        for left in [3, 2, 1] {
+            while matches!(actions.last(), Some(Action::Resume)) {
+                all += &text(&actions);
+                actions = session.on(Input::Resume);
+            }
+            let Some(Action::Ask(Ask::Summaries { uids, .. })) = actions.last() else {
+                panic!("{actions:?}");
+            };
+            assert_eq!(uids.len(), left);
+            let found = vec![(uids[0], summary.clone())];
+            let rest = uids[1..].to_vec();
+            all += &text(&actions);
+            actions = session.on(Input::Answer(Answer::Summaries {
+                found,
+                rest,
+                damaged: Vec::new(),
+            }));
+        }
+        all += &text(&actions);
+        while matches!(actions.last(), Some(Action::Resume)) {
+            actions = session.on(Input::Resume);
+            all += &text(&actions);
+        }
+        assert!(all.contains(said), "{all}");
+        assert!(
+            all.contains("a OK") && !all.contains("EXPUNGEISSUED"),
+            "{all}"
+        );
+    }
 }
 
 /// What a change of all messages brings is told a batch at a time, and all of it.

@@ -17,7 +17,6 @@ pub(super) async fn all<F: AsyncFn() -> Arc<dyn Index>>(fresh: &F) {
     into_itself(fresh().await).await;
     keywords_are_translated(fresh().await).await;
     quota(fresh().await).await;
-    summaries_lie_anywhere(fresh().await).await;
 }
 
 async fn copy(index: Arc<dyn Index>) {
@@ -251,47 +250,4 @@ async fn quota(index: Arc<dyn Index>) {
     assert_eq!(home.uids(to).await, [Uid(4)]);
     assert_eq!(home.uids(home.inbox).await, [Uid(4), Uid(5)]);
     home.check().await;
-}
-
-/// Close together, among those of another mailbox, far apart, and the same one more than once.
-async fn summaries_lie_anywhere(index: Arc<dyn Index>) {
-    let home = Home::new(index, None).await;
-    let other = home.create("other").await.expect("made");
-    let mut expected = Vec::new();
-    for nth in 0..12 {
-        let name = format!("m{nth}");
-        let to = if nth % 3 == 1 { other } else { home.inbox };
-        let uid = home.append(to, &name, 10).await.expect("appended").uid;
-        expected.push((to, uid, format!("summary of {name}").into_bytes()));
-    }
-    let of = |mailbox| {
-        let there = expected.iter().filter(move |it| it.0 == mailbox);
-        there.map(|it| (it.1, it.2.clone())).collect::<Vec<_>>()
-    };
-    for mailbox in [home.inbox, other] {
-        let expected = of(mailbox);
-        for from in 0..expected.len() {
-            for to in from + 1..=expected.len() {
-                let uids: Vec<Uid> = expected[from..to].iter().map(|it| it.0).collect();
-                let found = home.index.summaries(mailbox, &uids).await;
-                assert_eq!(found, Ok(expected[from..to].to_vec()));
-            }
-        }
-    }
-    let copies = home.create("copies").await.expect("made");
-    let inbox = of(home.inbox);
-    let mut expected = Vec::new();
-    // The last body first, so that bodies do not rise with UIDs.
-    for at in [7, 0, 0, 6] {
-        let copied = home
-            .copy(home.inbox, &[inbox[at].0], copies, CopyMode::Copy)
-            .await;
-        let uid = copied.expect("copied").to[0];
-        expected.push((uid, inbox[at].1.clone()));
-    }
-    let uids: Vec<Uid> = expected.iter().map(|it| it.0).collect();
-    let found = home.index.summaries(copies, &uids).await;
-    assert_eq!(found, Ok(expected.clone()));
-    let found = home.index.summaries(copies, &[uids[1], uids[3]]).await;
-    assert_eq!(found, Ok(vec![expected[1].clone(), expected[3].clone()]));
 }

@@ -18,6 +18,7 @@ pub(crate) mod places;
 mod races;
 pub mod random;
 mod retention;
+mod summaries;
 mod undelete;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ where
     messages::all(&fresh).await;
     flags::all(&fresh).await;
     copies::all(&fresh).await;
+    summaries::all(&fresh).await;
     blobs::all(&fresh).await;
     retention::all(&fresh).await;
     maildrops::all(&fresh).await;
@@ -338,6 +340,24 @@ impl Home {
         let all = self.index.mailboxes(self.account).await;
         let all = all.expect("reads work");
         all.iter().map(|it| it.uid_validity.0).collect()
+    }
+
+    /// Summaries of messages of a mailbox, page by page.
+    pub async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Vec<(Uid, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut left = uids;
+        while !left.is_empty() {
+            let page = self.index.summaries(mailbox, left).await;
+            let page = page.expect("reads work");
+            found.extend(page.found);
+            let before = left.len();
+            left = match page.next {
+                Some(next) => &left[left.partition_point(|uid| *uid < next)..],
+                None => &[],
+            };
+            assert!(left.len() < before, "a page goes on");
+        }
+        found
     }
 
     /// UIDs of a mailbox.

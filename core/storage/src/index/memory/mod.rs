@@ -27,7 +27,7 @@ use std::{
 use super::{
     Account, AccountId, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain, DomainId, Expunged,
     Flags, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, Message, ModSeq, NewBlob, Outcome,
-    Overdue, Recoverable, Retention, Timestamp, Uid, Usage, check,
+    Overdue, Recoverable, Retention, SummaryPage, Timestamp, Uid, Usage, check,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -354,18 +354,14 @@ impl Index for MemoryIndex {
         Ok(state.folder(mailbox)?.changes(since, log.into_iter()))
     }
 
-    async fn summaries(
-        &self,
-        mailbox: MailboxId,
-        uids: &[Uid],
-    ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
+    async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<SummaryPage, Error> {
         let state = self.state()?;
         let Some(folder) = state.mailboxes.get(&mailbox) else {
-            return Ok(Vec::new());
+            return Ok(SummaryPage::default());
         };
         let found = folder.messages.values().filter(|it| uids.contains(&it.uid));
         let summary = |it: &Message| Some((it.uid, state.blobs.get(&it.blob)?.new.summary.clone()));
-        Ok(found.filter_map(summary).collect())
+        Ok(SummaryPage::of(found.filter_map(summary)))
     }
 
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {

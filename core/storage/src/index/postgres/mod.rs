@@ -122,7 +122,8 @@ use self::{
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
     Expunged, INBOX, Index, KnownBody, Mailbox, MailboxChanges, MailboxId, Mark, Marked, ModSeq,
-    News, Outcome, Overdue, Recoverable, RenewUidValidities, Retention, Timestamp, Uid, Usage,
+    News, Outcome, Overdue, Recoverable, RenewUidValidities, Retention, SummaryPage, Timestamp,
+    Uid, Usage,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -345,14 +346,13 @@ impl Index for PostgresIndex {
         self.remembered.messages(self, mailbox).await
     }
 
-    async fn summaries(
-        &self,
-        mailbox: MailboxId,
-        uids: &[Uid],
-    ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
+    async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<SummaryPage, Error> {
         let uids = sql::rising(uids);
         let page = || page::Summaries::new(mailbox, uids.to_vec());
-        self.look(State::Any, page).await
+        match self.look(State::Any, page).await? {
+            page::Page::Read(page) => Ok(page),
+            page::Page::Chosen(chosen) => self.look(State::Any, || chosen.clone()).await,
+        }
     }
 
     async fn blobs(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, BlobRef)>, Error> {

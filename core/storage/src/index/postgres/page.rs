@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    index::{BlobRef, MailboxId, Uid},
+    index::{BlobRef, MailboxId, SUMMARIES_LIMIT, SummaryPage, Uid, summary::Room},
 };
 
 macro_rules! of_mailbox {
@@ -26,9 +26,9 @@ macro_rules! of_mailbox {
 
 /// Messages with their bodies, in one row; then bodies with their summaries: those of the account that lie next to each other from the first on, as long as at least half
 /// of them are wanted, and the others by a list of their keys. Neither is a reason for a planner to read a whole table, whatever it believes about how
-/// many there are.
+/// many there are. Where they have more than `$most` octets together, only how many each has.
 macro_rules! summaries {
-    ($messages:literal) => {
+    ($messages:literal, $most:literal) => {
         concat!(
             "WITH wanted AS MATERIALIZED (SELECT uid, blob_id FROM message WHERE ",
             of_mailbox!(),
@@ -36,17 +36,26 @@ macro_rules! summaries {
             "), span AS MATERIALIZED ( \
                 SELECT min(blob_id) AS first, max(blob_id) AS last, 2 * count(*) AS most FROM wanted), \
              near AS MATERIALIZED (SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
-                AND blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM span) ORDER BY blob_id LIMIT (SELECT most FROM span)) \
-             SELECT array_agg(uid) AS uids, array_agg(blob_id) AS blobs, NULL AS blob_id, NULL AS octets FROM wanted \
-             UNION ALL SELECT NULL, NULL, blob_id, octets FROM near \
-             UNION ALL SELECT NULL, NULL, blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
-                AND blob_id = ANY (ARRAY(SELECT blob_id FROM wanted WHERE blob_id > (SELECT max(blob_id) FROM near)))"
+                AND blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM span) ORDER BY blob_id LIMIT (SELECT most FROM span)), \
+             far AS MATERIALIZED (SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
+                AND blob_id = ANY (ARRAY(SELECT blob_id FROM wanted WHERE blob_id > (SELECT max(blob_id) FROM near)))), \
+             page AS MATERIALIZED (SELECT coalesce((SELECT sum(octet_length(octets)) FROM near), 0) \
+                + coalesce((SELECT sum(octet_length(octets)) FROM far), 0) <= ",
+            $most,
+            " AS fits) \
+             SELECT array_agg(uid) AS uids, array_agg(blob_id) AS blobs, NULL AS blob_id, NULL AS octets, NULL AS size FROM wanted \
+             UNION ALL SELECT NULL, NULL, blob_id, CASE WHEN (SELECT fits FROM page) THEN octets END, octet_length(octets) FROM near \
+             UNION ALL SELECT NULL, NULL, blob_id, CASE WHEN (SELECT fits FROM page) THEN octets END, octet_length(octets) FROM far"
         )
     };
 }
 
-const RANGE: Kept = Kept::new(summaries!(" AND uid BETWEEN $2 AND $3"));
-const LIST: &str = summaries!(" AND uid = ANY ($2)");
+const RANGE: Kept = Kept::new(summaries!(" AND uid BETWEEN $2 AND $3", "$4"));
+const LIST: &str = summaries!(" AND uid = ANY ($2)", "$3");
+
+/// Those of some bodies.
+const EACH: &str = "SELECT blob_id, octets FROM summary \
+     WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND blob_id = ANY ($2)";
 
 /// Also of messages expunged or moved lately, as long as nobody may delete the body.
 const BODIES: &str = concat!(
@@ -66,6 +75,23 @@ pub(super) struct Summaries {
     uids: Vec<Uid>,
     messages: Vec<(Uid, i64)>,
     octets: HashMap<i64, Row>,
+}
+
+/// What was found of a page.
+#[derive(Debug)]
+pub(super) enum Page {
+    Read(SummaryPage),
+    /// There is too much of it: these messages fit.
+    Chosen(Chosen),
+}
+
+/// As many messages as there is room for, rising.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    id: MailboxId,
+    messages: Vec<(Uid, i64)>,
+    octets: HashMap<i64, Vec<u8>>,
+    next: Option<Uid>,
 }
 
 impl Summaries {
@@ -88,15 +114,18 @@ impl Summaries {
 }
 
 impl Look for Summaries {
-    type Found = Vec<(Uid, Vec<u8>)>;
+    type Found = Page;
 
     fn asks(&self) -> Vec<Ask<'_>> {
-        let id = self.id.0;
+        let (id, most) = (self.id.0, SUMMARIES_LIMIT as i64);
         vec![match self.range() {
             Some((first, last)) => {
-                Ask::Kept(RANGE, [id, first, last].map(Parameter::Number).into())
+                Ask::Kept(RANGE, [id, first, last, most].map(Parameter::Number).into())
             }
-            None => Ask::Planned(LIST, vec![look::number(id), list(&self.uids)]),
+            None => Ask::Planned(
+                LIST,
+                vec![look::number(id), list(&self.uids), look::number(most)],
+            ),
         }]
     }
 
@@ -116,14 +145,56 @@ impl Look for Summaries {
         Ok(())
     }
 
-    fn found(mut self) -> Result<Self::Found, Error> {
+    fn found(mut self) -> Result<Page, Error> {
         // They come in any order.
         self.messages.sort_unstable();
-        let octets = |(uid, blob): &(Uid, i64)| {
-            let row = self.octets.get(blob)?;
-            Some(get::<&[u8]>(row, 3).map(|octets| (*uid, octets.to_vec())))
-        };
-        self.messages.iter().filter_map(octets).collect()
+        let (mut room, mut page) = (Room::default(), SummaryPage::default());
+        let mut chosen = Vec::new();
+        for (uid, blob) in self.messages {
+            let Some(row) = self.octets.get(&blob) else {
+                continue;
+            };
+            let size: i32 = get(row, 4)?;
+            if !room.takes(usize::try_from(size).unwrap_or(usize::MAX)) {
+                page.next = Some(uid);
+                break;
+            }
+            match get::<Option<&[u8]>>(row, 3)? {
+                Some(octets) => page.found.push((uid, octets.to_vec())),
+                None => chosen.push((uid, blob)),
+            }
+        }
+        Ok(match chosen.is_empty() {
+            true => Page::Read(page),
+            false => Page::Chosen(Chosen {
+                id: self.id,
+                messages: chosen,
+                octets: HashMap::new(),
+                next: page.next,
+            }),
+        })
+    }
+}
+
+impl Look for Chosen {
+    type Found = SummaryPage;
+
+    fn asks(&self) -> Vec<Ask<'_>> {
+        let blobs = self.messages.iter().map(|(_, blob)| *blob).collect();
+        let values = vec![look::number(self.id.0), look::numbers(blobs)];
+        vec![Ask::Planned(EACH, values)]
+    }
+
+    fn row(&mut self, _: usize, row: Row) -> Result<(), Error> {
+        self.octets.insert(get(&row, 0)?, get(&row, 1)?);
+        Ok(())
+    }
+
+    fn found(self) -> Result<SummaryPage, Error> {
+        let octets = |(uid, blob): &(Uid, i64)| Some((*uid, self.octets.get(blob)?.clone()));
+        let found = self.messages.iter().filter_map(octets).collect();
+        let next = self.next;
+        Ok(SummaryPage { found, next })
     }
 }
 

@@ -10,13 +10,13 @@ use super::{
     fault::{Fault, number},
     mailbox,
     schema::{expunged, mailbox as mailboxes, message},
-    sql::{self, Bind, rows},
+    sql::{self, Bind, rows, rows_while},
 };
 use crate::{
     Error,
     index::{
         BlobId, BlobRef, Expunged, Flags, Mailbox, MailboxChanges, MailboxId, Message, ModSeq,
-        Timestamp, Uid,
+        SummaryPage, Timestamp, Uid, summary::Room,
     },
 };
 
@@ -186,8 +186,9 @@ pub(super) fn summaries(
     conn: &mut SqliteConnection,
     id: MailboxId,
     which: &Which,
-) -> Result<Vec<(Uid, Vec<u8>)>, Fault> {
-    which.rows(
+) -> Result<SummaryPage, Fault> {
+    let (mut room, mut full_at) = (Room::default(), None);
+    let found = which.rows(
         id,
         (
             "SELECT m.uid, s.octets FROM message m JOIN summary s ON s.blob_id = m.blob_id \
@@ -197,8 +198,18 @@ pub(super) fn summaries(
              WHERE m.account_id = (SELECT account_id FROM mailbox WHERE id = ?) AND m.mailbox_id = ? \
              AND m.uid ? ORDER BY m.uid",
         ),
-        |text, binds| rows::<(BigInt, Binary), _>(conn, text, binds),
-    )
+        |text, binds| {
+            let fits = |(uid, octets): &(i64, Vec<u8>)| {
+                let fits = room.takes(octets.len());
+                full_at = (!fits).then_some(*uid);
+                fits
+            };
+            rows_while::<(BigInt, Binary), _>(conn, text, binds, fits)
+        },
+    )?;
+    let is_left = |uid: &Uid| full_at.is_some_and(|full_at| i64::from(uid.0) >= full_at);
+    let next = which.uids().iter().copied().find(is_left);
+    Ok(SummaryPage { found, next })
 }
 
 pub(super) fn line_sizes(

@@ -106,7 +106,7 @@ use self::{
 use super::{
     Account, AccountId, Addresses, Alias, BlobId, BlobRef, Change, DirectoryEntry, Domain,
     Expunged, INBOX, Index, KnownAddress, KnownBody, Mailbox, MailboxChanges, MailboxId, ModSeq,
-    Outcome, Overdue, Recoverable, Retention, Timestamp, Uid, Usage,
+    Outcome, Overdue, Recoverable, Retention, SummaryPage, Timestamp, Uid, Usage,
 };
 use crate::{Error, blob::BlobKey};
 
@@ -380,11 +380,7 @@ impl Index for SqliteIndex {
             .await
     }
 
-    async fn summaries(
-        &self,
-        mailbox: MailboxId,
-        uids: &[Uid],
-    ) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
+    async fn summaries(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<SummaryPage, Error> {
         let which = Which::of(&sql::rising(uids));
         let read = move |conn: &mut SqliteConnection| message::summaries(conn, mailbox, &which);
         self.readers.read_apart(read).await

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, marker::PhantomData};
 
 use diesel::{
     QueryResult, RunQueryDsl, SqliteConnection,
+    connection::DefaultLoadingMode,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     query_dsl::LoadQuery,
     sql_types::{BigInt, Bool, Text},
@@ -123,6 +124,31 @@ where
     let sql = Sql { text, binds, keep };
     let row = PhantomData;
     Select { sql, row }.load(conn)
+}
+
+/// The first rows of a statement, for as long as they are wanted; the others are not read.
+pub(super) fn rows_while<'conn, 'a: 'conn, T, R>(
+    conn: &'conn mut SqliteConnection,
+    text: &'static str,
+    binds: &'a [Bind<'a>],
+    mut wanted: impl FnMut(&R) -> bool,
+) -> QueryResult<Vec<R>>
+where
+    Select<'a, T>: LoadQuery<'conn, SqliteConnection, R> + 'a,
+    R: 'conn,
+{
+    let keep = Keep::Kept;
+    let sql = Sql { text, binds, keep };
+    let row = PhantomData;
+    let mut rows = Vec::new();
+    for found in (Select { sql, row }).load_iter::<R, DefaultLoadingMode>(conn)? {
+        let found = found?;
+        if !wanted(&found) {
+            break;
+        }
+        rows.push(found);
+    }
+    Ok(rows)
 }
 
 impl<T> QueryId for Select<'_, T> {
