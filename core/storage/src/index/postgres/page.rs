@@ -3,7 +3,7 @@
 //! Messages that lie together are asked for as a range, and so are their summaries: one walk along an index, where a list costs one search for each.
 //! The statement for it is kept, because planning it takes as long as a page of it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use tokio_postgres::Row;
 
@@ -24,28 +24,49 @@ macro_rules! of_mailbox {
     };
 }
 
-/// Messages with their bodies, in one row; then bodies with their summaries: those of the account that lie next to each other from the first on, as long as at least half
-/// of them are wanted, and the others by a list of their keys. Neither is a reason for a planner to read a whole table, whatever it believes about how
-/// many there are. Where they have more than `$most` octets together, only how many each has.
+macro_rules! summary {
+    ($which:literal) => {
+        concat!(
+            "summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) AND ",
+            $which
+        )
+    };
+}
+
+macro_rules! joined {
+    ($which:literal) => {
+        concat!(
+            "SELECT NULL, array_agg(blob_id), array_agg(octet_length(octets)), string_agg(octets, '') FILTER (WHERE (SELECT fits FROM page)) FROM ",
+            summary!($which)
+        )
+    };
+}
+
+/// In one row messages with their bodies; in two more bodies with their summaries behind each other: those of the account that lie next to each other from the first on, as
+/// long as at least half of them are wanted, and the others by a list of their keys. Neither is a reason for a planner to read a whole table, whatever
+/// it believes about how many there are. Where all have more than `$most` octets together, only how many each has.
+///
+/// Three rows, because both sides work longer for five hundred rows than for their octets.
 macro_rules! summaries {
     ($messages:literal, $most:literal) => {
         concat!(
             "WITH wanted AS MATERIALIZED (SELECT uid, blob_id FROM message WHERE ",
             of_mailbox!(),
             $messages,
-            "), span AS MATERIALIZED ( \
-                SELECT min(blob_id) AS first, max(blob_id) AS last, 2 * count(*) AS most FROM wanted), \
-             near AS MATERIALIZED (SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
-                AND blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM span) ORDER BY blob_id LIMIT (SELECT most FROM span)), \
-             far AS MATERIALIZED (SELECT blob_id, octets FROM summary WHERE account_id = (SELECT account_id FROM mailbox WHERE id = $1) \
-                AND blob_id = ANY (ARRAY(SELECT blob_id FROM wanted WHERE blob_id > (SELECT max(blob_id) FROM near)))), \
-             page AS MATERIALIZED (SELECT coalesce((SELECT sum(octet_length(octets)) FROM near), 0) \
-                + coalesce((SELECT sum(octet_length(octets)) FROM far), 0) <= ",
+            "), span AS MATERIALIZED (SELECT min(blob_id) AS first, max(blob_id) AS last, 2 * count(*) AS most FROM wanted), \
+             near AS MATERIALIZED (SELECT max(blob_id) AS last, coalesce(sum(size), 0) AS octets FROM ( \
+                SELECT blob_id, octet_length(octets) AS size FROM ",
+            summary!("blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)"),
+            " ORDER BY blob_id LIMIT (SELECT most FROM span)) AS first), \
+             far AS MATERIALIZED (SELECT array_agg(blob_id) AS blobs, coalesce(sum(octet_length(octets)), 0) AS octets FROM ",
+            summary!("blob_id = ANY (ARRAY(SELECT blob_id FROM wanted WHERE blob_id > (SELECT last FROM near)))"),
+            "), page AS MATERIALIZED (SELECT (SELECT octets FROM near) + (SELECT octets FROM far) <= ",
             $most,
             " AS fits) \
-             SELECT array_agg(uid) AS uids, array_agg(blob_id) AS blobs, NULL AS blob_id, NULL AS octets, NULL AS size FROM wanted \
-             UNION ALL SELECT NULL, NULL, blob_id, CASE WHEN (SELECT fits FROM page) THEN octets END, octet_length(octets) FROM near \
-             UNION ALL SELECT NULL, NULL, blob_id, CASE WHEN (SELECT fits FROM page) THEN octets END, octet_length(octets) FROM far"
+             SELECT array_agg(uid) AS uids, array_agg(blob_id) AS blobs, NULL::int[] AS sizes, NULL::bytea AS octets FROM wanted UNION ALL ",
+            joined!("blob_id BETWEEN (SELECT first FROM span) AND (SELECT last FROM near)"),
+            " UNION ALL ",
+            joined!("blob_id = ANY ((SELECT blobs FROM far)::bigint[])")
         )
     };
 }
@@ -74,7 +95,16 @@ pub(super) struct Summaries {
     /// Rising, each once.
     uids: Vec<Uid>,
     messages: Vec<(Uid, i64)>,
-    octets: HashMap<i64, Row>,
+    /// Where those of a body are.
+    places: HashMap<i64, Place>,
+    rows: Vec<Row>,
+}
+
+/// Octets in a row.
+#[derive(Clone, Debug)]
+struct Place {
+    row: usize,
+    range: Range<usize>,
 }
 
 /// What was found of a page.
@@ -99,7 +129,8 @@ impl Summaries {
         Summaries {
             id,
             messages: Vec::with_capacity(uids.len()),
-            octets: HashMap::with_capacity(uids.len()),
+            places: HashMap::with_capacity(uids.len()),
+            rows: Vec::with_capacity(2),
             uids,
         }
     }
@@ -110,6 +141,36 @@ impl Summaries {
         let most = self.uids.len().saturating_add(self.uids.len() / 4);
         let span = usize::try_from(last - first).unwrap_or(usize::MAX);
         (span <= most).then_some((first.into(), last.into()))
+    }
+
+    fn messages(&mut self, uids: Vec<i64>, blobs: Vec<i64>) -> Result<(), Error> {
+        for (uid, blob) in uids.into_iter().zip(blobs) {
+            let uid = Uid(number(uid, "UID")?);
+            if self.uids.binary_search(&uid).is_ok() {
+                self.messages.push((uid, blob));
+            }
+        }
+        // They come in any order.
+        self.messages.sort_unstable();
+        Ok(())
+    }
+
+    fn bodies(&mut self, blobs: Vec<i64>, sizes: Vec<i32>, row: Row) -> Result<(), Error> {
+        let mut end = 0_usize;
+        for (blob, size) in blobs.into_iter().zip(sizes) {
+            let start = end;
+            end = start.saturating_add(number::<usize>(size.into(), "size")?);
+            let row = self.rows.len();
+            self.places.insert(
+                blob,
+                Place {
+                    row,
+                    range: start..end,
+                },
+            );
+        }
+        self.rows.push(row);
+        Ok(())
     }
 }
 
@@ -130,37 +191,33 @@ impl Look for Summaries {
     }
 
     fn row(&mut self, _: usize, row: Row) -> Result<(), Error> {
-        if let Some(blob) = get(&row, 2)? {
-            self.octets.insert(blob, row);
-            return Ok(());
+        let blobs = get::<Option<Vec<i64>>>(&row, 1)?.unwrap_or_default();
+        if let Some(sizes) = get(&row, 2)? {
+            return self.bodies(blobs, sizes, row);
         }
         let uids = get::<Option<Vec<i64>>>(&row, 0)?.unwrap_or_default();
-        let blobs = get::<Option<Vec<i64>>>(&row, 1)?.unwrap_or_default();
-        for (uid, blob) in uids.into_iter().zip(blobs) {
-            let uid = Uid(number(uid, "UID")?);
-            if self.uids.binary_search(&uid).is_ok() {
-                self.messages.push((uid, blob));
-            }
-        }
-        Ok(())
+        self.messages(uids, blobs)
     }
 
-    fn found(mut self) -> Result<Page, Error> {
-        // They come in any order.
-        self.messages.sort_unstable();
+    fn found(self) -> Result<Page, Error> {
+        let octets = self.rows.iter().map(|row| get::<Option<&[u8]>>(row, 3));
+        let octets = octets.collect::<Result<Vec<_>, _>>()?;
         let (mut room, mut page) = (Room::default(), SummaryPage::default());
         let mut chosen = Vec::new();
         for (uid, blob) in self.messages {
-            let Some(row) = self.octets.get(&blob) else {
+            let Some(Place { row, range }) = self.places.get(&blob) else {
                 continue;
             };
-            let size: i32 = get(row, 4)?;
-            if !room.takes(usize::try_from(size).unwrap_or(usize::MAX)) {
+            if !room.takes(range.len()) {
                 page.next = Some(uid);
                 break;
             }
-            match get::<Option<&[u8]>>(row, 3)? {
-                Some(octets) => page.found.push((uid, octets.to_vec())),
+            match octets[*row] {
+                Some(octets) => {
+                    let octets = octets.get(range.clone());
+                    let octets = octets.ok_or(Error::Corrupt("fewer octets than said".into()))?;
+                    page.found.push((uid, octets.to_vec()));
+                }
                 None => chosen.push((uid, blob)),
             }
         }
