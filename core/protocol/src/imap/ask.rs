@@ -116,7 +116,7 @@ pub enum Ask {
         /// Only among these, rising.
         uids: Option<Vec<Uid>>,
     },
-    /// Summaries of at most [`MESSAGES_PER_ASK`] messages. Answer: [`Answer::Summaries`].
+    /// Summaries of at most [`MESSAGES_PER_ASK`] messages. Answer: [`Answer::Summaries`], of the first of them at least.
     Summaries {
         /// Which, rising.
         uids: Vec<Uid>,
@@ -233,7 +233,7 @@ pub enum Answer {
     Summaries {
         /// What was found, rising.
         found: Vec<(Uid, Kept)>,
-        /// What would be too much at once, rising, and behind all that was found: it is asked for again, alone.
+        /// What would be too much at once, rising, and behind all that was looked at: it is asked for again, before any others.
         rest: Vec<Uid>,
         /// Messages that are there but of which neither summary nor body can be read, rising.
         damaged: Vec<Uid>,

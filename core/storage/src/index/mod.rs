@@ -40,7 +40,7 @@ pub use message::{
 pub use news::News;
 pub use postgres::{Hearing, PostgresIndex, PostgresSettings};
 pub use sqlite::SqliteIndex;
-pub use summary::{SUMMARIES_LIMIT, SummaryPage};
+pub use summary::{SUMMARIES_LIMIT, SummaryPage, SummaryRoom};
 
 use tokio::sync::broadcast;
 

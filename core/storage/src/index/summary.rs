@@ -2,9 +2,9 @@
 
 use super::Uid;
 
-/// Octets of summaries that are read at a time, unless one alone has more. A usual mail has one to two KiB, so this is a thousand of them; a hostile one
-/// has hundreds.
-pub const SUMMARIES_LIMIT: usize = 2 * 1024 * 1024;
+/// Octets of summaries that are read at a time, unless one alone has more. A usual mail has one to two KiB, so this is a few thousand of them; a hostile one
+/// has hundreds of KiB.
+pub const SUMMARIES_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Encoded summaries of some messages.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -15,13 +15,13 @@ pub struct SummaryPage {
     pub next: Option<Uid>,
 }
 
-/// What still fits on a page.
+/// What still fits beside other summaries, up to [`SUMMARIES_LIMIT`].
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub struct SummaryRoom {
     used: usize,
 }
 
-impl Room {
+impl SummaryRoom {
     /// Takes a summary of so many octets; the first one always fits.
     pub fn takes(&mut self, octets: usize) -> bool {
         let fits = self.used == 0 || self.used.saturating_add(octets) <= SUMMARIES_LIMIT;
@@ -35,7 +35,7 @@ impl Room {
 impl SummaryPage {
     /// The first of these, which rise, for which there is room.
     pub(super) fn of(summaries: impl IntoIterator<Item = (Uid, Vec<u8>)>) -> Self {
-        let (mut room, mut page) = (Room::default(), Self::default());
+        let (mut room, mut page) = (SummaryRoom::default(), Self::default());
         for (uid, octets) in summaries {
             if !room.takes(octets.len()) {
                 page.next = Some(uid);

@@ -1,15 +1,15 @@
 //! Summaries for lists, structures and searches: from memory, else from the index, a few hundred ahead of the client.
 //!
 //! **Invariants.** What is in memory is told of messages that are known to be there; the index decides about the others.
-//! **Bounds.** Of [`MESSAGES_PER_ASK`](postrider_protocol::imap::ask::MESSAGES_PER_ASK) that were asked for, as many as the index reads at a time
-//! ([`SUMMARIES_LIMIT`](postrider_storage::index::SUMMARIES_LIMIT) octets), and as many that will be asked for; these go when the command is over.
+//! **Bounds.** Of [`MESSAGES_PER_ASK`](postrider_protocol::imap::ask::MESSAGES_PER_ASK) that were asked for, as many as a [`SummaryRoom`] has room for,
+//! whether they come from memory or from the index, and as many that will be asked for; these go when the command is over.
 
 use postrider_protocol::imap::ask::{Answer, Trouble};
 use postrider_protocol::imap::types::Uid;
 use postrider_protocol::message::{Kept, Summary};
 use postrider_storage::Error;
 use postrider_storage::index as storage;
-use postrider_storage::index::MailboxId;
+use postrider_storage::index::{MailboxId, SummaryRoom};
 
 use super::messages::missing;
 use super::{Answered, ImapAsks, Refused};
@@ -37,7 +37,7 @@ pub(super) struct Coming {
 }
 
 /// What became of the messages asked for; each rises.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Found {
     pub summaries: Vec<(Uid, Kept)>,
     /// There is no summary, and no body to make it from.
@@ -61,14 +61,18 @@ impl ImapAsks {
         uids: &[Uid],
         next: &[Uid],
     ) -> Result<Found, Refused> {
-        let mut here = self.joined()?.kept(uids);
-        let wanted = all_but(uids, &here);
-        let is_there = |coming: &mut Coming| wanted.iter().all(|uid| coming.has(*uid));
-        let coming = self.coming.take_if(|it| !wanted.is_empty() && is_there(it));
         let joined = self.joined()?;
-        // Begun before this answer is waited for: the index has two pages to read at any time.
+        let mut here = joined.kept(uids);
+        // What is in memory for all is too much for one session all the same.
+        let mut end = full_at(&here);
+        here.truncate(here.partition_point(|(uid, _)| is_before(*uid, end)));
+        let asked = &uids[..uids.partition_point(|uid| is_before(*uid, end))];
+        let wanted = all_but(asked, &here);
+        let begun = self.coming.take_if(|it| it.serves(asked, &wanted));
+        let joined = self.joined()?;
+        // Begun before this answer is waited for.
         let ahead = self.read_ahead(joined, next);
-        let read = match coming {
+        let read = match begun {
             Some(coming) => {
                 let read = coming.read.await;
                 read.map_err(|gone| Error::Unavailable(gone.to_string()))??
@@ -76,36 +80,48 @@ impl ImapAsks {
             None if wanted.is_empty() => Read::default(),
             None => self.read_now(joined, &wanted).await?,
         };
-        let mut found = Found::default();
-        let mut fresh = Vec::with_capacity(read.summaries.len());
+        end = first(end, read.next);
+        let mut room = SummaryRoom::default();
+        let (mut fresh, mut damaged) = (Vec::with_capacity(read.summaries.len()), Vec::new());
         for (uid, kept) in read.summaries {
+            if wanted.binary_search(&uid).is_err() {
+                // Another session brought it meanwhile.
+                continue;
+            }
             let kept = match kept {
                 Some(kept) => Ok(kept),
                 None => self.made_anew(uid).await,
             };
             match kept {
+                // One that was made anew is larger than what could not be read of it.
+                Ok(kept) if !room.takes(kept.octets()) => {
+                    end = first(end, Some(uid));
+                    break;
+                }
                 Ok(kept) => fresh.push((uid, kept)),
-                Err(Refused::Trouble(Trouble::Damaged)) => found.damaged.push(uid),
+                Err(Refused::Trouble(Trouble::Damaged)) => damaged.push(uid),
                 Err(Refused::Trouble(Trouble::Expunged)) => {}
                 Err(refused) => return Err(refused),
             }
         }
         if !fresh.is_empty() {
             joined.keep(&fresh);
-            fresh.retain(|(uid, _)| wanted.binary_search(uid).is_ok());
             here.append(&mut fresh);
             here.sort_by_key(|(uid, _)| *uid);
         }
-        if let Some(next) = read.next {
-            here.truncate(here.partition_point(|(uid, _)| *uid < next));
-            found.rest = uids[uids.partition_point(|uid| *uid < next)..].to_vec();
-        }
-        found.summaries = here;
+        end = first(end, full_at(&here));
+        here.truncate(here.partition_point(|(uid, _)| is_before(*uid, end)));
+        damaged.retain(|uid| is_before(*uid, end));
+        let left = uids.partition_point(|uid| is_before(*uid, end));
         // Who asks for something in between still finds it.
         if ahead.is_some() {
             self.coming = ahead;
         }
-        Ok(found)
+        Ok(Found {
+            summaries: here,
+            damaged,
+            rest: uids[left..].to_vec(),
+        })
     }
 
     async fn read_now(&self, joined: &Joined, uids: &[Uid]) -> Result<Read, Error> {
@@ -159,8 +175,10 @@ impl ImapAsks {
 }
 
 impl Coming {
-    fn has(&self, uid: Uid) -> bool {
-        self.uids.binary_search(&uid).is_ok()
+    /// Whether all that is wanted of what is asked for comes with it, and nothing before that.
+    fn serves(&self, asked: &[Uid], wanted: &[Uid]) -> bool {
+        let has = |uid: &Uid| self.uids.binary_search(uid).is_ok();
+        !wanted.is_empty() && self.uids.first() >= asked.first() && wanted.iter().all(has)
     }
 }
 
@@ -172,6 +190,23 @@ async fn read(index: &IndexPool, mailbox: MailboxId, uids: &[Uid]) -> Result<Rea
         summaries: page.found.into_iter().map(kept).collect(),
         next: page.next.map(|uid| Uid(uid.0)),
     })
+}
+
+/// The first of these, which rise, for which a session has no room beside those before it.
+fn full_at(summaries: &[(Uid, Kept)]) -> Option<Uid> {
+    let mut room = SummaryRoom::default();
+    let mut all = summaries.iter();
+    let full = all.find(|(_, kept)| !room.takes(kept.octets()));
+    full.map(|(uid, _)| *uid)
+}
+
+/// Whichever comes first, if any.
+fn first(one: Option<Uid>, other: Option<Uid>) -> Option<Uid> {
+    one.into_iter().chain(other).min()
+}
+
+fn is_before(uid: Uid, end: Option<Uid>) -> bool {
+    end.is_none_or(|end| uid < end)
 }
 
 /// Those that are not among what was found; both rise.

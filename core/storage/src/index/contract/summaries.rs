@@ -52,7 +52,7 @@ async fn they_lie_anywhere(index: Arc<dyn Index>) {
     assert_eq!(found, [expected[1].clone(), expected[3].clone()]);
 }
 
-/// Headers of a quarter of a MiB in each of a thousand messages would be more than a session may hold.
+/// Large headers in each of a thousand messages would be more than a session may hold.
 async fn attack_05_a_page_is_bounded(index: Arc<dyn Index>) {
     let home = Home::new(index, None).await;
     let (large, whole) = (SUMMARIES_LIMIT / 5 * 2, SUMMARIES_LIMIT + 1);

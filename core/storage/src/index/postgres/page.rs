@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    index::{BlobRef, MailboxId, SUMMARIES_LIMIT, SummaryPage, Uid, summary::Room},
+    index::{BlobRef, MailboxId, SUMMARIES_LIMIT, SummaryPage, SummaryRoom, Uid},
 };
 
 macro_rules! of_mailbox {
@@ -202,7 +202,7 @@ impl Look for Summaries {
     fn found(self) -> Result<Page, Error> {
         let octets = self.rows.iter().map(|row| get::<Option<&[u8]>>(row, 3));
         let octets = octets.collect::<Result<Vec<_>, _>>()?;
-        let (mut room, mut page) = (Room::default(), SummaryPage::default());
+        let (mut room, mut page) = (SummaryRoom::default(), SummaryPage::default());
         let mut chosen = Vec::new();
         for (uid, blob) in self.messages {
             let Some(Place { row, range }) = self.places.get(&blob) else {

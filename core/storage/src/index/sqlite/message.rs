@@ -16,7 +16,7 @@ use crate::{
     Error,
     index::{
         BlobId, BlobRef, Expunged, Flags, Mailbox, MailboxChanges, MailboxId, Message, ModSeq,
-        SummaryPage, Timestamp, Uid, summary::Room,
+        SummaryPage, SummaryRoom, Timestamp, Uid,
     },
 };
 
@@ -187,7 +187,7 @@ pub(super) fn summaries(
     id: MailboxId,
     which: &Which,
 ) -> Result<SummaryPage, Fault> {
-    let (mut room, mut full_at) = (Room::default(), None);
+    let (mut room, mut full_at) = (SummaryRoom::default(), None);
     let found = which.rows(
         id,
         (
