@@ -61,6 +61,7 @@ mod snapshot;
 mod sql;
 mod tls;
 mod url;
+mod warm;
 
 // What SQLite shares: each back end compiles these with its own `Conn`, `moment`, `sql` and macros.
 #[path = "../sql/account.rs"]
@@ -155,6 +156,7 @@ impl PostgresIndex {
         if index.hearing == Hearing::Everybody {
             index.notices.clone().start(&index.pool).await;
             serving::begin(&index).await;
+            warm::up(&index).await;
         }
         Ok(index)
     }

@@ -39,6 +39,19 @@ async fn kept_statements_outlive_no_table() {
     assert!(!index.pool.keeps(), "the plan was kept after all");
 }
 
+/// Who lists first after a start finds connections that have planned it: as many as a session uses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_leaves_two_connections_that_know_what_to_do() {
+    let database = shared().database().await;
+    let _index = open(shared(), &database).await;
+    let count = format!(
+        "DO $$ DECLARE warm int := (SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'idle' \
+            AND query LIKE 'EXECUTE postrider%'); \
+         BEGIN IF warm <> 2 THEN RAISE EXCEPTION '% connections', warm; END IF; END $$"
+    );
+    shared().execute(&database, &count).await.unwrap();
+}
+
 /// What the server closed while nobody used it is noticed before anything is sent there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_was_closed_while_idle_costs_nobody_an_answer() {
